@@ -1,0 +1,3 @@
+//! Arguments to one function each; exit code.
+
+fn main() {}

@@ -1,0 +1,132 @@
+//! The outcome of a review: the rules, what was broken, and the words for it.
+//!
+//! Leaves statuses to `proxy::respond`.
+
+use std::fmt;
+
+use super::enforcement::Enforcement;
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
+        /// A rule, in the order of the documentation. Its code is the same in the fault, the audit line,
+        /// the metric label, the configuration and the docs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Rule { $($(#[$doc])* $name,)* }
+
+        impl Rule {
+            /// Every rule, in order.
+            pub const ALL: [Rule; 16] = [$(Rule::$name,)*];
+
+            /// The stable code.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Rule::$name => $code,)* }
+            }
+        }
+    };
+}
+
+rules! {
+    /// Neither `application/json`, nor without a content coding.
+    UnsupportedMediaType = "unsupported-media-type";
+    /// The body is over the tenant's bytes.
+    BodyTooLarge = "body-too-large";
+    /// Not strict JSON, or not an object with an object `checkpoint`.
+    MalformedBody = "malformed-body";
+    /// The same key twice, at any level, escapes included.
+    DuplicateMember = "duplicate-member";
+    /// Anything beside `checkpoint`, or beside `plan_id` and `extra-info` in it.
+    UnknownMember = "unknown-member";
+    /// `extra-info` is neither an object nor null.
+    NotAMap = "not-a-map";
+    /// A value of `extra-info` is not a string.
+    ValueNotAString = "value-not-a-string";
+    /// Neither `karbor-NAME` nor `x-APPLICATION--NAME`.
+    MalformedKey = "malformed-key";
+    /// A `karbor-` key that is not among the recognised ones.
+    UnknownKarborKey = "unknown-karbor-key";
+    /// A recognised key whose value is not among those configured for it.
+    KarborKeyValue = "karbor-key-value";
+    /// An application that the tenant may not write.
+    ApplicationNotAllowed = "application-not-allowed";
+    /// A key over the tenant's bytes.
+    KeyTooLong = "key-too-long";
+    /// A value over the tenant's bytes.
+    ValueTooLong = "value-too-long";
+    /// More entries than the tenant may send.
+    TooManyEntries = "too-many-entries";
+    /// More bytes in all keys and values than the tenant may send.
+    ExtraInfoTooLarge = "extra-info-too-large";
+    /// A later change of what was set at creation.
+    ReadOnly = "read-only";
+}
+
+impl Rule {
+    /// The rule of that code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.code() == code)
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// One broken rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: Rule,
+    /// What it leads to for this tenant; never `Off`.
+    pub enforcement: Enforcement,
+    /// The key or member it is about, as the client sent it, unescaped; cut to [`Violation::KEY_BYTES`].
+    pub key: Option<Box<str>>,
+    /// What was measured: entries or bytes, or 1-based byte position for `malformed-body`.
+    pub measured: Option<u64>,
+    /// What is allowed, in the same unit.
+    pub allowed: Option<u64>,
+    /// What was found instead, or what would be right; one line of ASCII.
+    pub hint: Option<Box<str>>,
+}
+
+impl Violation {
+    /// The most bytes of a key that are kept for messages.
+    pub const KEY_BYTES: usize = 96;
+}
+
+/// Every violation of one review, in the order of the rules, capped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Violations {
+    /// The violations kept.
+    pub list: Vec<Violation>,
+    /// How many more there were.
+    pub left_out: u64,
+}
+
+/// What an admitted checkpoint will use. The proof that a review took place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Charge {
+    /// Entries in the map.
+    pub entries: u64,
+    /// Bytes of all keys and values.
+    pub bytes: u64,
+    /// The bridged keys among them, as indexes into the policy's list.
+    pub bridged: Vec<usize>,
+}
+
+/// The outcome of a review.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Forward it.
+    Admit {
+        /// What it will use.
+        charge: Charge,
+        /// Violations that are observed or warned of, but not enforced.
+        noted: Violations,
+    },
+    /// Deny it: at least one of these is enforced.
+    Deny(Violations),
+}
