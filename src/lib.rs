@@ -19,3 +19,11 @@ pub mod wire;
 
 pub mod karbor;
 pub mod policy;
+
+pub mod telemetry;
+
+pub mod proxy;
+pub mod server;
+pub mod upstream;
+
+pub mod admin;

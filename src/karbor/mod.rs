@@ -4,6 +4,7 @@
 //! to `policy`.
 
 pub mod request;
+pub mod route;
 
 use std::borrow::Borrow;
 use std::fmt;

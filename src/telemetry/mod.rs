@@ -1,0 +1,5 @@
+//! What happened: logs, metrics, audit lines, one record per exchange. Decides nothing.
+
+pub mod audit;
+pub mod log;
+pub mod metrics;
