@@ -8,7 +8,8 @@ fn main() {
     println!("cargo:rerun-if-changed=.git/logs/HEAD");
     let commit = std::env::var("KARBOR_ADMISSION_COMMIT").ok().or_else(from_git);
     println!("cargo:rustc-env=KARBOR_ADMISSION_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
-    let rustc = std::env::var("RUSTC").ok().and_then(|rustc| first_line(Command::new(rustc).arg("--version")));
+    let rustc =
+        std::env::var("RUSTC").ok().and_then(|rustc| first_line(Command::new(rustc).arg("--version")));
     println!("cargo:rustc-env=KARBOR_ADMISSION_RUSTC={}", rustc.as_deref().unwrap_or("unknown"));
 }
 

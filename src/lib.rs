@@ -4,7 +4,7 @@
 //! sees it, refuses what cannot be reviewed with certainty, rejects later mutation, and streams the rest.
 //!
 //! Modules in reading order. Each may import only what stands above it in its group's line
-//! (`tests/architecture.rs` holds the table):
+//! (`tests/architecture` holds the table):
 //!
 //! | group | modules | may import |
 //! |---|---|---|
@@ -20,6 +20,9 @@ pub mod wire;
 pub mod karbor;
 pub mod policy;
 
+pub mod drain;
+pub mod signals;
+
 pub mod telemetry;
 
 pub mod proxy;
@@ -27,3 +30,7 @@ pub mod server;
 pub mod upstream;
 
 pub mod admin;
+pub mod config;
+
+pub mod app;
+pub mod demo;

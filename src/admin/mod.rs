@@ -1,10 +1,113 @@
 //! `/metrics`, `/livez`, `/readyz` on an address of their own. Reads only.
+//!
+//! Every connection lives inside the one future of [`Bound::serve`], at most [`MAX_CONNECTIONS`] at once, each
+//! for one request and a limited time: nothing is spawned, and what drops the future drops them all. The pages
+//! stand in `pages`. Leaves saying what is ready to whoever holds the guards.
 
-use std::net::SocketAddr;
+mod connections;
+mod pages;
+mod readiness;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+
+use self::connections::Connections;
+pub use self::readiness::{Readiness, ReadinessGuard};
+use crate::telemetry::metrics::MetricsHub;
+
+/// The most connections served at once; further ones wait unaccepted.
+pub const MAX_CONNECTIONS: usize = 64;
+
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection from its beginning to its end. Longer than Prometheus waits for a scrape as shipped.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long answers under way may take after the order to stop.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// After an accept that failed: for want of descriptors, the next would fail just as well.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What the admin side is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminOptions {
     /// Where to listen; loopback as shipped.
     pub listen: SocketAddr,
+}
+
+/// The admin listener, bound and not yet serving.
+pub struct Bound {
+    listener: TcpListener,
+    addr: SocketAddr,
+}
+
+/// Binds the admin listener. Needs no runtime.
+pub fn bind(options: &AdminOptions) -> io::Result<Bound> {
+    let listener = TcpListener::bind(options.listen)?;
+    listener.set_nonblocking(true)?;
+    let addr = listener.local_addr()?;
+    Ok(Bound { listener, addr })
+}
+
+impl Bound {
+    /// The address in fact bound.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Serves until `stop`, then for a moment what is under way. Fails only where the runtime cannot take the
+    /// listener.
+    pub async fn serve(
+        self,
+        hub: MetricsHub,
+        readiness: Readiness,
+        stop: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        let mut connections = Connections::default();
+        let mut stop = pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                () = connections.until_one_ends(), if !connections.is_empty() => {}
+                accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                    Ok((stream, _)) => connections.push(connection(stream, hub.clone(), readiness.clone())),
+                    Err(error) => {
+                        tracing::warn!(%error, "an admin connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        let _late = tokio::time::timeout(LAST_ANSWERS, connections.until_all_end()).await;
+        Ok(())
+    }
+}
+
+async fn connection(stream: TcpStream, hub: MetricsHub, readiness: Readiness) {
+    let service = service_fn(|request| {
+        let page = pages::answer(&request, &hub, &readiness);
+        async move { Ok::<_, Infallible>(page) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "an admin connection broke"),
+        Err(_elapsed) => tracing::debug!("an admin connection took too long"),
+    }
 }

@@ -3,8 +3,12 @@
 //! What Karbor makes of a target, a method and a body, and how it words its faults. Leaves every decision
 //! to `policy`.
 
+pub mod answer;
+pub mod ascii;
+pub mod fault;
 pub mod request;
 pub mod route;
+pub mod target;
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -54,4 +58,10 @@ identity! {
 identity! {
     /// A checkpoint, as Karbor names it in its answer.
     CheckpointId
+}
+
+/// Letters, digits and hyphens, at most 64: a UUID in any of its forms, and safe as a segment of a path.
+#[must_use]
+pub fn is_plain_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

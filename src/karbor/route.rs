@@ -1,6 +1,132 @@
 //! (method, canonical target) → what Karbor would do with it.
 //!
+//! Karbor routes only below its own prefix. A creation is recognised below any prefix: behind a forgotten
+//! `path_prefix` it would otherwise pass unseen, and where Karbor has no such route it answers 404 anyway.
+//! The specification's short form is ours alone, so it is recognised at the configured prefix only.
+//!
 //! Leaves the spelling of targets to `target`, what follows from a route to `proxy`.
+
+use http::Method;
+use memchr::memmem;
+
+use super::target::Target;
+
+/// What Karbor would do with a request. The texts are canonical segments; `target::decode_segment` gives
+/// what Karbor reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route<'t> {
+    /// `POST …/v1/{tenant}/providers/{provider}/checkpoints`.
+    Create {
+        /// The project of the path.
+        tenant: &'t str,
+        /// The provider of the path.
+        provider: &'t str,
+    },
+    /// `POST {prefix}/v1/{tenant}/checkpoint`, or `checkpoints`: the specification's short form.
+    CreateShort {
+        /// The project of the path.
+        tenant: &'t str,
+    },
+    /// PUT, PATCH or POST on an existing checkpoint or below it.
+    Update(Member<'t>),
+    /// A write to an `extra-info` or `extra_info` sub-resource of a checkpoint.
+    ExtraInfoWrite(Member<'t>),
+    /// `GET …/checkpoints`.
+    List,
+    /// `GET …/checkpoints/{checkpoint}`.
+    Show,
+    /// `DELETE …/checkpoints/{checkpoint}`.
+    Delete,
+    /// `POST …/checkpoints/action`.
+    Copy,
+    /// Anything else.
+    Pass,
+}
+
+/// An existing checkpoint, as a path names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member<'t> {
+    /// The project of the path.
+    pub tenant: &'t str,
+    /// The provider of the path.
+    pub provider: &'t str,
+    /// The checkpoint of the path.
+    pub checkpoint: &'t str,
+}
+
+impl<'t> Route<'t> {
+    /// What Karbor would do with `method` on `target`. `prefix` is what stands before `/v1`.
+    #[must_use]
+    pub fn of(method: &Method, target: &'t Target, prefix: &str) -> Self {
+        let path = target.path();
+        if memmem::find(path.as_bytes(), b"/checkpoint").is_none() {
+            return Self::Pass;
+        }
+        if let Some(tenant) = short_form(path, prefix).filter(|_| method == Method::POST) {
+            return Self::CreateShort { tenant };
+        }
+        let mut rest = path;
+        while let Some(at) = memmem::find(rest.as_bytes(), b"/v1/") {
+            if let Some(route) = of_checkpoints(method, &rest[at + 4..]) {
+                return route;
+            }
+            rest = &rest[at + 3..];
+        }
+        Self::Pass
+    }
+
+    /// The kind, for labels.
+    #[must_use]
+    pub const fn kind(&self) -> RouteKind {
+        match self {
+            Self::Create { .. } => RouteKind::Create,
+            Self::CreateShort { .. } => RouteKind::CreateShort,
+            Self::Update(_) => RouteKind::Update,
+            Self::ExtraInfoWrite(_) => RouteKind::ExtraInfoWrite,
+            Self::List => RouteKind::List,
+            Self::Show => RouteKind::Show,
+            Self::Delete => RouteKind::Delete,
+            Self::Copy => RouteKind::Copy,
+            Self::Pass => RouteKind::Pass,
+        }
+    }
+}
+
+fn short_form<'t>(path: &'t str, prefix: &str) -> Option<&'t str> {
+    let rest = path.strip_prefix(prefix)?.strip_prefix("/v1/")?;
+    let (tenant, last) = rest.split_once('/')?;
+    (!tenant.is_empty() && matches!(last, "checkpoint" | "checkpoints")).then_some(tenant)
+}
+
+/// The route of `{tenant}/providers/{provider}/checkpoints…`, if `rest` is that.
+fn of_checkpoints<'t>(method: &Method, rest: &'t str) -> Option<Route<'t>> {
+    let mut segments = rest.split('/');
+    let tenant = segments.next().filter(|tenant| !tenant.is_empty())?;
+    segments.next().filter(|&literal| literal == "providers")?;
+    let provider = segments.next().filter(|provider| !provider.is_empty())?;
+    segments.next().filter(|&literal| literal == "checkpoints")?;
+    let Some(checkpoint) = segments.next() else {
+        return Some(match *method {
+            Method::POST => Route::Create { tenant, provider },
+            Method::GET => Route::List,
+            _ => Route::Pass,
+        });
+    };
+    if checkpoint.is_empty() {
+        return Some(Route::Pass);
+    }
+    let member = Member { tenant, provider, checkpoint };
+    let below = segments.next();
+    let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    Some(match (method, below) {
+        (_, Some("extra-info" | "extra_info")) if !safe => Route::ExtraInfoWrite(member),
+        (&Method::POST, None) if checkpoint == "action" => Route::Copy,
+        (&Method::POST | &Method::PUT | &Method::PATCH, _) => Route::Update(member),
+        (&Method::GET, None) => Route::Show,
+        (&Method::DELETE, None) => Route::Delete,
+        _ => Route::Pass,
+    })
+}
 
 /// The kinds of route, for labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

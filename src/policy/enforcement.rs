@@ -32,7 +32,8 @@ impl Enforcement {
         }
     }
 
-    /// The word for what became of a violation: metric label and audit field. None for `Off`.
+    /// The word for what became of a violation: metric label and audit field.
+    /// No violation has the word of `Off`.
     #[must_use]
     pub const fn outcome(self) -> &'static str {
         match self {

@@ -1,5 +1,7 @@
 //! Which applications a tenant may write. Leaves the grammar of a key to `key`.
 
+use super::key::is_application;
+
 /// The applications a tenant may write: exact names, and names that end in `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applications(Vec<Box<str>>);
@@ -15,6 +17,16 @@ impl Applications {
     /// character that no application has.
     pub fn of<P: Into<Box<str>>>(patterns: impl IntoIterator<Item = P>) -> Self {
         Self(patterns.into_iter().map(Into::into).collect())
+    }
+
+    /// Whether `text` is an application, or the start of one and a `*`: a pattern that can admit something.
+    #[must_use]
+    pub fn is_pattern(text: &str) -> bool {
+        match text.strip_suffix('*') {
+            // The start of an application is what some letter makes a whole one.
+            Some(start) => is_application(&format!("{start}a")),
+            None => is_application(text),
+        }
     }
 
     /// Whether `application` may be written.

@@ -84,7 +84,7 @@ pub struct Violation {
     pub enforcement: Enforcement,
     /// The key or member it is about, as the client sent it, unescaped; cut to [`Violation::KEY_BYTES`].
     pub key: Option<Box<str>>,
-    /// What was measured: entries or bytes, or 1-based byte position for `malformed-body`.
+    /// What was measured: entries or bytes, or the 1-based byte position for `malformed-body`.
     pub measured: Option<u64>,
     /// What is allowed, in the same unit.
     pub allowed: Option<u64>,
@@ -93,17 +93,102 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// The most bytes of a key that are kept for messages.
+    /// The most bytes of a key that are kept, and that it takes in a message.
     pub const KEY_BYTES: usize = 96;
+    /// The most bytes of a hint.
+    pub const HINT_BYTES: usize = 240;
+
+    /// Whether it denies.
+    #[must_use]
+    pub fn is_enforced(&self) -> bool {
+        self.enforcement == Enforcement::Enforce
+    }
+
+    /// A key as it is kept: one that is too long ends in `...`.
+    pub(super) fn cut_key(key: &str) -> Box<str> {
+        if key.len() <= Self::KEY_BYTES {
+            return key.into();
+        }
+        let end = key.floor_char_boundary(Self::KEY_BYTES - 3);
+        format!("{}...", &key[..end]).into()
+    }
 }
 
-/// Every violation of one review, in the order of the rules, capped.
+/// What one review found broken: every rule, and the violations themselves up to a cap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Violations {
-    /// The violations kept.
+    /// The violations kept, in the order of the rules.
     pub list: Vec<Violation>,
     /// How many more there were.
     pub left_out: u64,
+    broken: Broken,
+}
+
+impl Violations {
+    /// These violations, and so many more of the same rules.
+    #[must_use]
+    pub fn new(list: Vec<Violation>, left_out: u64) -> Self {
+        let mut broken = Broken::default();
+        for violation in &list {
+            broken.add(violation.rule, violation.enforcement);
+        }
+        Self::capped(list, left_out, broken)
+    }
+
+    /// What a review keeps: rules that none of the violations kept is about are in `broken` all the same.
+    pub(super) fn capped(mut list: Vec<Violation>, left_out: u64, broken: Broken) -> Self {
+        list.sort_by_key(|violation| violation.rule);
+        Self { list, left_out, broken }
+    }
+
+    /// Whether there are none at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty() && self.left_out == 0
+    }
+
+    /// Every broken rule and what it leads to, in order, each once; never `Off`. No cap takes one away.
+    pub fn broken(&self) -> impl Iterator<Item = (Rule, Enforcement)> {
+        self.broken.iter()
+    }
+
+    /// What the severest violation leads to. None if there are none.
+    #[must_use]
+    pub fn severest(&self) -> Option<Enforcement> {
+        self.broken.iter().map(|(_, enforcement)| enforcement).max()
+    }
+
+    /// Adds what an earlier judgement on the same request noted.
+    pub fn absorb(&mut self, other: Violations) {
+        self.list.extend(other.list);
+        self.list.sort_by_key(|violation| violation.rule);
+        self.left_out += other.left_out;
+        for (rule, enforcement) in other.broken.iter() {
+            self.broken.add(rule, enforcement);
+        }
+    }
+}
+
+/// What each broken rule leads to; `Off` for those that are not broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Broken([Enforcement; Rule::ALL.len()]);
+
+impl Default for Broken {
+    fn default() -> Self {
+        Self([Enforcement::Off; Rule::ALL.len()])
+    }
+}
+
+impl Broken {
+    /// `rule` is broken. The severer stands, should there be two.
+    pub(super) fn add(&mut self, rule: Rule, enforcement: Enforcement) {
+        let known = &mut self.0[rule as usize];
+        *known = enforcement.max(*known);
+    }
+
+    fn iter(self) -> impl Iterator<Item = (Rule, Enforcement)> {
+        Rule::ALL.into_iter().zip(self.0).filter(|(_, enforcement)| *enforcement != Enforcement::Off)
+    }
 }
 
 /// What an admitted checkpoint will use. The proof that a review took place.
@@ -129,4 +214,25 @@ pub enum Verdict {
     },
     /// Deny it: at least one of these is enforced.
     Deny(Violations),
+}
+
+impl Verdict {
+    /// Every violation, enforced or not.
+    #[must_use]
+    pub const fn violations(&self) -> &Violations {
+        match self {
+            Self::Admit { noted, .. } => noted,
+            Self::Deny(violations) => violations,
+        }
+    }
+
+    /// This verdict with what an earlier judgement on the same request noted without denying it.
+    #[must_use]
+    pub fn with_noted(mut self, earlier: Violations) -> Self {
+        match &mut self {
+            Self::Admit { noted, .. } => noted.absorb(earlier),
+            Self::Deny(violations) => violations.absorb(earlier),
+        }
+        self
+    }
 }

@@ -1,7 +1,54 @@
 //! One HTTP exchange: classify, review, forward, answer.
+//!
+//! One `Proxy` for each worker. Leaves connections to `server`, rules to `policy`, the record to
+//! `telemetry::exchange`.
 
-use std::net::IpAddr;
+mod body;
+mod budget;
+mod cause;
+mod collect;
+mod create;
+mod forward;
+mod headers;
+mod peer;
+mod plan;
+mod request_id;
+mod respond;
+mod review;
+#[cfg(test)]
+mod tests;
+mod update;
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+
+pub use body::{AnswerBody, BodyFault, RequestBody};
+pub use budget::Budget;
+pub use peer::Peer;
+
+use body::Pace;
+use create::Creation;
+use update::Write;
+
+use crate::drain::Trigger;
+use crate::karbor::route::Route;
+use crate::karbor::target::Target;
+use crate::policy::Policy;
+use crate::server::Handler;
+use crate::telemetry::exchange::{Desk, Exchange, Subject};
+use crate::telemetry::log::Throttle;
+use crate::telemetry::metrics::ConnectionRefusal;
+use crate::upstream::Upstream;
+use crate::wire::Refusal;
 
 /// A range of addresses: an address and how many of its leading bits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +79,199 @@ pub struct ProxyOptions {
     pub extra_info_field: ExtraInfoField,
     /// For the whole of a body that is reviewed.
     pub body_timeout: Duration,
+    /// Bytes a second that a streamed body must bring while we wait for it; 0 for any.
+    pub min_body_rate: u64,
+    /// Bytes of all bodies under review together, all workers.
+    pub body_budget_bytes: u64,
+    /// Headers that Karbor's own middleware sets, and no client may: taken from every request. In the order
+    /// of their text.
+    pub identity_headers: Vec<HeaderName>,
     /// Peers whose forwarding headers are passed on.
     pub trusted_peers: Vec<AddressRange>,
     /// The date in the `Warning` header from which warned rules will be enforced, `YYYY-MM-DD`.
     pub enforced_from: Option<Box<str>>,
+}
+
+/// What one worker needs to answer requests.
+#[derive(Debug)]
+pub struct Proxy {
+    options: Rc<ProxyOptions>,
+    policy: Arc<ArcSwap<Policy>>,
+    budget: Budget,
+    upstream: Upstream<RequestBody>,
+    stall_timeout: Duration,
+    desk: Rc<Desk>,
+    drain: Trigger,
+    failures: Throttle,
+}
+
+impl Proxy {
+    /// A proxy for one worker. `stall_timeout` bounds a streamed body that makes no progress; creations
+    /// under way hold up the shutdown with watchers of `drain`.
+    #[must_use]
+    pub fn new(
+        options: Rc<ProxyOptions>,
+        policy: Arc<ArcSwap<Policy>>,
+        budget: Budget,
+        upstream: Upstream<RequestBody>,
+        stall_timeout: Duration,
+        desk: Rc<Desk>,
+        drain: Trigger,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            options,
+            policy,
+            budget,
+            upstream,
+            stall_timeout,
+            desk,
+            drain,
+            failures: Throttle::default(),
+        })
+    }
+
+    fn pace(&self) -> Pace {
+        Pace { stall_timeout: self.stall_timeout, bytes_a_second: self.options.min_body_rate }
+    }
+
+    /// A body that is sent on as it comes, after what was already read of it.
+    fn stream(&self, prefix: Bytes, rest: Incoming) -> RequestBody {
+        let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
+        RequestBody::stream(prefix, rest, self.pace(), self.desk.metrics.clone())
+    }
+
+    /// Opens the record and says what is to be done. Not async: hyper may drop an answer's future without
+    /// ever polling it, and the record must stand before that.
+    fn open(&self, peer: &Peer, request: Request<Incoming>) -> Opened {
+        let mut exchange = Exchange::open(self.desk.clone(), peer.ip(), request.method().as_str());
+        let (mut parts, body) = request.into_parts();
+        let target =
+            match headers::check(&parts.headers).and_then(|()| Target::of(std::mem::take(&mut parts.uri))) {
+                Ok(target) => target,
+                Err(refusal) => {
+                    let request_id = request_id::of(&parts.headers);
+                    exchange.judge(&request_id, parts.method.as_str(), None);
+                    return Opened { exchange, parts, body, task: Task::Refuse(refusal, request_id) };
+                }
+            };
+        let route = Route::of(&parts.method, &target, &self.options.path_prefix);
+        exchange.routed(route.kind());
+        let judged = match route {
+            Route::Create { tenant, provider } => Judged::Creation(Creation::at(tenant, Some(provider))),
+            Route::CreateShort { tenant } if self.options.short_form => {
+                Judged::Creation(Creation::at(tenant, None))
+            }
+            Route::Update(member) => Judged::Write(Write::to(member, false)),
+            Route::ExtraInfoWrite(member) => Judged::Write(Write::to(member, true)),
+            Route::CreateShort { .. }
+            | Route::List
+            | Route::Show
+            | Route::Delete
+            | Route::Copy
+            | Route::Pass => return Opened { exchange, parts, body, task: Task::Pass(target) },
+        };
+        let request_id = request_id::of(&parts.headers);
+        let subject = judged.subject(self.policy.load_full());
+        exchange.judge(&request_id, parts.method.as_str(), Some(subject.clone()));
+        let case = Case { target, request_id, subject };
+        Opened { exchange, parts, body, task: Task::Judge(judged, case) }
+    }
+
+    async fn answer(self: Rc<Self>, peer: Rc<Peer>, opened: Opened) -> Response<AnswerBody> {
+        let Opened { exchange, parts, body, task } = opened;
+        let is_head = parts.method == Method::HEAD;
+        let mut answer = match task {
+            Task::Pass(target) => forward::pass(&self, exchange, &peer, parts, target, body).await,
+            Task::Refuse(refusal, request_id) => respond::refusal(exchange, refusal, &request_id),
+            Task::Judge(Judged::Creation(creation), case) => {
+                Box::pin(create::create(self, exchange, peer, parts, body, creation, case)).await
+            }
+            Task::Judge(Judged::Write(write), case) => {
+                Box::pin(update::update(self, exchange, peer, parts, body, write, case)).await
+            }
+        };
+        if is_head && let Some(bytes) = answer.body_mut().leave_out() {
+            answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+        }
+        answer
+    }
+}
+
+/// A request with its record, and what is to be done with it.
+struct Opened {
+    exchange: Exchange,
+    parts: Parts,
+    body: Incoming,
+    task: Task,
+}
+
+enum Task {
+    Pass(Target),
+    Refuse(Refusal, String),
+    Judge(Judged, Case),
+}
+
+/// A request that is judged, with what its path says.
+enum Judged {
+    Creation(Creation),
+    Write(Write),
+}
+
+impl Judged {
+    fn subject(&self, policy: Arc<Policy>) -> Subject {
+        match self {
+            Self::Creation(creation) => creation.subject(policy),
+            Self::Write(write) => write.subject(policy),
+        }
+    }
+}
+
+/// What judging needs beside the request.
+struct Case {
+    target: Target,
+    request_id: String,
+    subject: Subject,
+}
+
+impl Handler for Proxy {
+    type Body = AnswerBody;
+    type BodyError = BodyFault;
+    type Peer = Peer;
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        peer::is_among(address, &self.options.trusted_peers)
+    }
+
+    fn greet(&self, address: SocketAddr) -> Peer {
+        Peer::new(address, &self.options.trusted_peers, self.desk.metrics.clone())
+    }
+
+    fn handle(
+        self: Rc<Self>,
+        peer: Rc<Peer>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<AnswerBody>> + 'static {
+        let opened = self.open(&peer, request);
+        self.answer(peer, opened)
+    }
+
+    fn refuse(&self, peer: &Peer, refusal: Refusal) -> Bytes {
+        let request_id = request_id::fresh();
+        let mut exchange = Exchange::open(self.desk.clone(), peer.ip(), "");
+        exchange.judge(&request_id, "", None);
+        exchange.refused(refusal);
+        let (status, answer) = respond::refusal_on_wire(refusal, &request_id);
+        exchange.answers(status.as_u16());
+        exchange.finish();
+        answer
+    }
+
+    fn turn_away(&self) -> Bytes {
+        self.desk.metrics.connection_refused(ConnectionRefusal::AtLimit);
+        respond::no_room_on_wire(&request_id::fresh())
+    }
+
+    fn cannot_accept(&self) {
+        self.desk.metrics.connection_refused(ConnectionRefusal::AcceptFailed);
+    }
 }

@@ -1,4 +1,14 @@
 //! Logs for operators: readable on a terminal, JSON otherwise; no line per request above debug.
+//!
+//! They go to standard error, so that standard output is free for audit lines.
+
+use std::cell::Cell;
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use tracing::Subscriber;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 /// The shape of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +21,27 @@ pub enum LogFormat {
     Json,
 }
 
+/// Lets one line a second through, so that an outage does not fill the disk. For one thread.
+#[derive(Debug, Default)]
+pub struct Throttle {
+    last: Cell<Option<Instant>>,
+    held_back: Cell<u64>,
+}
+
+impl Throttle {
+    /// Whether a line may be written now; then how many were held back since the last.
+    pub fn admit(&self) -> Option<u64> {
+        const PAUSE: Duration = Duration::from_secs(1);
+        let now = Instant::now();
+        if self.last.get().is_some_and(|last| now.duration_since(last) < PAUSE) {
+            self.held_back.set(self.held_back.get() + 1);
+            return None;
+        }
+        self.last.set(Some(now));
+        Some(self.held_back.take())
+    }
+}
+
 /// What the log is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
@@ -18,4 +49,97 @@ pub struct LogOptions {
     pub level: tracing::Level,
     /// The shape of the lines.
     pub format: LogFormat,
+}
+
+/// A log is set up already: there is one for the process.
+#[derive(Debug, thiserror::Error)]
+#[error("the log is already set up")]
+pub struct LogError(#[from] TryInitError);
+
+/// Sets the log up, for the whole process, on standard error.
+pub fn init(options: &LogOptions) -> Result<(), LogError> {
+    subscriber(options, io::stderr().is_terminal(), io::stderr).try_init()?;
+    Ok(())
+}
+
+fn subscriber<W>(
+    options: &LogOptions,
+    terminal: bool,
+    writer: W,
+) -> Box<dyn Subscriber + Send + Sync + 'static>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt().with_max_level(options.level).with_writer(writer);
+    let text = match options.format {
+        LogFormat::Auto => terminal,
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    match (text, terminal) {
+        // As it comes the subscriber colours, unless the person has set NO_COLOR.
+        (true, true) => Box::new(lines.with_target(false).finish()),
+        (true, false) => Box::new(lines.with_target(false).with_ansi(false).finish()),
+        (false, _) => Box::new(lines.json().flatten_event(true).finish()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::Level;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[track_caller]
+    fn check(format: LogFormat, terminal: bool, json: bool) {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let options = LogOptions { level: Level::INFO, format };
+        let subscriber = subscriber(&options, terminal, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(revision = "abc", "the policy is in force");
+            tracing::debug!("one request");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        match serde_json::from_str::<serde_json::Value>(&text) {
+            Ok(line) => {
+                assert!(json, "{text}");
+                assert_eq!(line["message"], "the policy is in force");
+                assert_eq!(line["revision"], "abc");
+                assert_eq!(line["level"], "INFO");
+            }
+            Err(_) => {
+                assert!(!json, "{text}");
+                assert!(text.contains("the policy is in force"), "{text}");
+                assert!(terminal || !text.contains('\u{1b}'), "colours off a terminal: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn writes_text_on_a_terminal_and_json_otherwise() {
+        check(LogFormat::Auto, true, false);
+        check(LogFormat::Auto, false, true);
+        check(LogFormat::Text, true, false);
+        check(LogFormat::Text, false, false);
+        check(LogFormat::Json, true, true);
+        check(LogFormat::Json, false, true);
+    }
 }

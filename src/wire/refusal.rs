@@ -76,6 +76,8 @@ refusals! {
     Connect = "connect", "CONNECT is not offered";
     /// The body did not arrive in time.
     BodyTimeout = "body-timeout", "the request body did not arrive in time";
+    /// The bodies under review take all the memory there is for them.
+    BodyBudget = "body-budget", "too many bodies are under review, try again";
 }
 
 impl fmt::Display for Refusal {

@@ -1,0 +1,127 @@
+//! What only several settings together show: what cannot be meant, and what hardly is.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use figment::value::Value;
+
+use super::Config;
+use super::kind::{self, text};
+use super::problem::{Found, Problem};
+use super::settings::Settings;
+use super::written::{KeyPath, found, shown};
+use super::{network, tenancy};
+use crate::policy::{Bound, Enforcement, Rule};
+use crate::telemetry::audit::AuditSink;
+use crate::upstream::Endpoint;
+
+/// What is wrong. Values that are wrong by themselves are passed over.
+pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
+    let mut problems = tenancy::members(settings).1;
+    problems.extend(collisions(settings));
+    problems
+}
+
+/// What is allowed, but hardly meant.
+pub(super) fn warnings(settings: &Settings, config: &Config) -> Vec<Problem> {
+    let mut warnings = Vec::new();
+    limits(settings, &KeyPath::of("limits"), &mut warnings);
+    for part in ["groups", "tenants"] {
+        let path = KeyPath::of(part);
+        for (name, _) in settings.table(&path) {
+            limits(settings, &path.child(name).child("limits"), &mut warnings);
+        }
+    }
+    let any = |wanted: Enforcement| {
+        let all = std::iter::once(&config.policy.default).chain(config.policy.tenants.values());
+        all.into_iter().any(|rules| Rule::ALL.iter().any(|rule| rules.stances.of(*rule) == wanted))
+    };
+    if config.audit.sink == AuditSink::None && any(Enforcement::Observe) {
+        warnings.push(at(
+            settings,
+            "audit.file",
+            "what is observed is counted, but no audit line tells of it",
+        ));
+    }
+    if config.proxy.enforced_from.is_some() && !any(Enforcement::Warn) {
+        warnings.push(at(
+            settings,
+            "policy.enforced_from",
+            "no rule is at \"warn\", so nobody is told the date",
+        ));
+    }
+    warnings
+}
+
+fn at(settings: &Settings, key: &str, text: &str) -> Problem {
+    let path = KeyPath::of(key);
+    let problem = Problem::at(settings.origin(&path, None), &path, text);
+    match path.find(settings.values()) {
+        Some(value) => problem.found(found(value)),
+        None => problem,
+    }
+}
+
+/// A limit on a part that is over the limit on the whole beside it can never bind.
+fn limits(settings: &Settings, at: &KeyPath, warnings: &mut Vec<Problem>) {
+    let own = |name: &str| {
+        let value = at.child(name).find(settings.values())?.clone();
+        Some((kind::bound(&value, kind::size).ok()?, value))
+    };
+    for (part, whole) in
+        [("key_bytes", "total_bytes"), ("value_bytes", "total_bytes"), ("total_bytes", "body_bytes")]
+    {
+        let (Some((part_bound, value)), Some((whole_bound, _))) = (own(part), own(whole)) else { continue };
+        if let (Bound::AtMost(part_bytes), Bound::AtMost(whole_bytes)) = (part_bound, whole_bound)
+            && part_bytes > whole_bytes
+        {
+            warnings.push(never_binds(settings, &at.child(part), &at.child(whole), &value));
+        }
+    }
+}
+
+fn never_binds(settings: &Settings, part: &KeyPath, whole: &KeyPath, value: &Value) -> Problem {
+    let text = format!("never binds, as `{whole}` is smaller");
+    Problem::at(settings.origin(part, None), part, text).found(found(value))
+}
+
+/// Addresses of ours that meet: with each other, or with Karbor's.
+fn collisions(settings: &Settings) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let Ok(listen) = settings.text("server.listen", network::listen) else { return problems };
+    let path = KeyPath::of("admin.listen");
+    if settings.text("admin.listen", network::admin_listen).is_ok_and(|admin| overlap(listen, admin)) {
+        let shown = path.find(settings.values()).map_or(Found::Nothing, found);
+        let problem =
+            Problem::at(settings.origin(&path, None), &path, "expected another address than `server.listen`");
+        problems.push(problem.found(shown));
+    }
+    let path = KeyPath::of("upstream.endpoints");
+    let Some(Value::Array(_, endpoints)) = path.find(settings.values()) else { return problems };
+    for (index, item) in endpoints.iter().enumerate() {
+        let Ok(endpoint) = text(item).and_then(network::endpoint) else { continue };
+        if literal(&endpoint).is_some_and(|address| overlap_at(listen, address, endpoint.port)) {
+            let text = "expected another address than `server.listen`: requests would come back";
+            let problem = Problem::at(settings.origin(&path, Some(index)), &path, text);
+            problems.push(problem.found(Found::Item(shown(item).into())));
+        }
+    }
+    problems
+}
+
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let unspecified = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || unspecified)
+}
+
+/// Whether a connection to `address` and `port` would surely reach `listen`.
+fn overlap_at(listen: SocketAddr, address: IpAddr, port: u16) -> bool {
+    let everywhere = listen.ip().is_unspecified() && (address.is_loopback() || address.is_unspecified());
+    listen.port() == port && (listen.ip() == address || everywhere)
+}
+
+fn literal(endpoint: &Endpoint) -> Option<IpAddr> {
+    match &*endpoint.host {
+        "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+        host => host.parse().ok(),
+    }
+}

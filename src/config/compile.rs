@@ -1,0 +1,130 @@
+//! Settings → `Config`: fills the options of each part.
+//!
+//! Leaves the policy to `tenancy`, and what only several settings together show to `coherence`.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use figment::value::Value;
+
+use super::Config;
+use super::problem::{Problem, Wrong};
+use super::settings::Settings;
+use super::{coherence, kind, names, network, tenancy};
+use crate::admin::AdminOptions;
+use crate::proxy::ProxyOptions;
+use crate::server::ServerOptions;
+use crate::telemetry::audit::AuditOptions;
+use crate::telemetry::log::LogOptions;
+use crate::telemetry::metrics::MetricsOptions;
+use crate::upstream::UpstreamOptions;
+
+/// The most threads that `auto` makes.
+const MOST_AUTO_WORKERS: usize = 256;
+
+/// The configuration that settings without a problem mean.
+///
+/// # Errors
+/// A value that cannot be read; the table of settings should have found it.
+pub(super) fn compile(settings: &Settings) -> Result<Config, Problem> {
+    let policy = tenancy::policy(settings)?;
+    let mut named_tenants: Vec<_> = policy.tenants.keys().cloned().collect();
+    named_tenants.sort();
+    let config = Config {
+        server: server(settings)?,
+        upstream: upstream(settings)?,
+        proxy: proxy(settings)?,
+        admin: AdminOptions { listen: settings.text("admin.listen", network::admin_listen)? },
+        audit: audit(settings)?,
+        log: log(settings)?,
+        metrics: MetricsOptions {
+            named_tenants,
+            further_tenants: count(settings, "metrics.further_tenants")?,
+        },
+        policy,
+        warnings: Vec::new(),
+    };
+    let warnings = coherence::warnings(settings, &config);
+    Ok(Config { warnings, ..config })
+}
+
+fn server(settings: &Settings) -> Result<ServerOptions, Problem> {
+    Ok(ServerOptions {
+        listen: settings.text("server.listen", network::listen)?,
+        workers: settings.read("server.workers", workers)?,
+        max_connections: count(settings, "server.max_connections")?,
+        head_timeout: duration(settings, "server.head_timeout")?,
+        keep_alive_timeout: duration(settings, "server.keep_alive_timeout")?,
+        write_timeout: duration(settings, "server.write_timeout")?,
+        max_request_line_bytes: settings.read("server.max_request_line", size_in_memory)?,
+        max_head_bytes: settings.read("server.max_head", size_in_memory)?,
+        max_fields: count(settings, "server.max_fields")?,
+        drain_timeout: duration(settings, "server.drain_timeout")?,
+        max_connections_per_address: settings.read("server.max_connections_per_address", |value| {
+            kind::bound(value, kind::number)?.number().map(kind::in_memory).transpose()
+        })?,
+        max_requests_per_connection: settings.read("server.max_requests_per_connection", kind::number)?,
+    })
+}
+
+fn upstream(settings: &Settings) -> Result<UpstreamOptions, Problem> {
+    Ok(UpstreamOptions {
+        endpoints: settings.list("upstream.endpoints", network::endpoint)?,
+        connect_timeout: duration(settings, "upstream.connect_timeout")?,
+        first_byte_timeout: duration(settings, "upstream.first_byte_timeout")?,
+        idle_timeout: duration(settings, "upstream.idle_timeout")?,
+        pool_idle_timeout: duration(settings, "upstream.pool_idle_timeout")?,
+        pool_idle_per_worker: count(settings, "upstream.pool_idle_per_worker")?,
+    })
+}
+
+fn proxy(settings: &Settings) -> Result<ProxyOptions, Problem> {
+    let mut identity_headers = settings.list("server.identity_headers", names::header)?;
+    identity_headers.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    Ok(ProxyOptions {
+        path_prefix: settings.text("upstream.path_prefix", network::path_prefix)?.into(),
+        short_form: settings.read("policy.short_form", kind::flag)?,
+        extra_info_field: settings.text("upstream.extra_info_field", names::word)?,
+        body_timeout: duration(settings, "server.body_timeout")?,
+        min_body_rate: settings.read("server.min_body_rate", kind::size)?,
+        body_budget_bytes: settings.read("server.body_budget", kind::size)?,
+        identity_headers,
+        trusted_peers: settings.list("server.trusted_peers", network::address_range)?,
+        enforced_from: settings.text("policy.enforced_from", names::date)?.map(Into::into),
+    })
+}
+
+fn audit(settings: &Settings) -> Result<AuditOptions, Problem> {
+    Ok(AuditOptions {
+        sink: settings.text("audit.file", names::audit_sink)?,
+        key_names: settings.text("audit.key_names", names::word)?,
+        queue_lines: count(settings, "audit.queue_lines")?,
+    })
+}
+
+fn log(settings: &Settings) -> Result<LogOptions, Problem> {
+    Ok(LogOptions {
+        level: settings.text("log.level", names::word)?,
+        format: settings.text("log.format", names::word)?,
+    })
+}
+
+fn workers(value: &Value) -> Result<NonZeroUsize, Wrong> {
+    let number = match kind::workers(value)? {
+        Some(number) => kind::in_memory(number)?,
+        None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_AUTO_WORKERS),
+    };
+    NonZeroUsize::new(number).ok_or(Wrong::KIND)
+}
+
+fn size_in_memory(value: &Value) -> Result<usize, Wrong> {
+    kind::in_memory(kind::size(value)?)
+}
+
+fn duration(settings: &Settings, key: &str) -> Result<Duration, Problem> {
+    settings.read(key, kind::duration)
+}
+
+fn count(settings: &Settings, key: &str) -> Result<usize, Problem> {
+    settings.read(key, kind::count)
+}

@@ -1,0 +1,79 @@
+//! The files of a configuration: the one named, and the drop-ins beside it. Leaves their content to `settings`.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::File;
+use super::problem::{Origin, Problem};
+
+/// What the folder of drop-ins is called beyond the name of the file.
+const DROP_INS: &str = ".d";
+
+/// Reads the file and its drop-ins, in the order in which they count. What cannot be read is a problem.
+pub(super) fn open(path: &Path) -> (Vec<File>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let drop_ins = drop_ins(path).unwrap_or_else(|problem| {
+        problems.push(problem);
+        Vec::new()
+    });
+    let mut files = Vec::new();
+    for path in std::iter::once(path.to_owned()).chain(drop_ins) {
+        match read(&path) {
+            Ok(file) => files.push(file),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (files, problems)
+}
+
+/// `FILE.d/*.toml`, in order of name; none if there is no such folder.
+fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Problem> {
+    let mut folder = OsString::from(path);
+    folder.push(DROP_INS);
+    let folder = PathBuf::from(folder);
+    let paths = fs::read_dir(&folder).and_then(|entries| {
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()
+    });
+    let mut paths = match paths {
+        Ok(paths) => paths,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            let hint = format!("a folder of this name would hold drop-ins for {}", path.display());
+            return Err(unreadable(&folder, &error).hint(Some(hint)));
+        }
+        Err(error) => return Err(unreadable(&folder, &error)),
+    };
+    paths.retain(|path| {
+        // Editors leave hidden files behind.
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        !hidden && path.extension().is_some_and(|extension| extension == "toml")
+    });
+    paths.sort();
+    Ok(paths)
+}
+
+fn read(path: &Path) -> Result<File, Problem> {
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = error.as_bytes().iter().take(good).filter(|&&byte| byte == b'\n').count() + 1;
+        let origin = Origin::place(&path.display().to_string(), line, None);
+        Problem::whole(origin, "not UTF-8").hint(Some("save it as UTF-8".to_owned()))
+    })?;
+    Ok(File { name: path.display().to_string(), text })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    let origin = Origin::file(&path.display().to_string());
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => {
+            Some("a relative path begins at the working folder; without a file, the defaults hold")
+        }
+        io::ErrorKind::PermissionDenied => Some("this user must be able to read it and to enter its folder"),
+        io::ErrorKind::IsADirectory => Some("name a file; the folder FILE.d beside it holds its drop-ins"),
+        _ => None,
+    };
+    Problem::whole(origin, format!("cannot be read: {error}")).hint(hint.map(str::to_owned))
+}

@@ -1,0 +1,182 @@
+//! What the operator asked for: settings as written → [`Config`] as validated.
+//!
+//! Layers, the later over the earlier: defaults, file, drop-ins beside it, environment. Every problem is
+//! found, not only the first, and each says where it stands. Fills in the options of each part; no part
+//! imports this one. `docs/configuration.md` is the operator's view.
+
+mod coherence;
+mod compile;
+mod effective;
+mod environment;
+mod files;
+mod hint;
+mod kind;
+mod names;
+mod network;
+mod problem;
+mod revision;
+mod schema;
+mod settings;
+mod shape;
+mod tenancy;
+mod written;
+
+use std::path::Path;
+
+pub use environment::{PREFIX, variables};
+pub use problem::{ConfigErrors, Found, Origin, Problem};
+
+use crate::admin::AdminOptions;
+use crate::policy::PolicySpec;
+use crate::proxy::ProxyOptions;
+use crate::server::ServerOptions;
+use crate::telemetry::audit::AuditOptions;
+use crate::telemetry::log::LogOptions;
+use crate::telemetry::metrics::MetricsOptions;
+use crate::upstream::UpstreamOptions;
+use figment::value::Value;
+use settings::{Layer, Settings};
+use written::KeyPath;
+
+/// A valid configuration: what each part is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// For the server.
+    pub server: ServerOptions,
+    /// For the upstream side.
+    pub upstream: UpstreamOptions,
+    /// For the proxy.
+    pub proxy: ProxyOptions,
+    /// For the admin side.
+    pub admin: AdminOptions,
+    /// For the audit log.
+    pub audit: AuditOptions,
+    /// For the log.
+    pub log: LogOptions,
+    /// For the metrics.
+    pub metrics: MetricsOptions,
+    /// For the policy.
+    pub policy: PolicySpec,
+    /// What is allowed, but hardly meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// A file of settings, read.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// What problems call it.
+    pub name: String,
+    /// What stands in it.
+    pub text: String,
+}
+
+/// A valid configuration together with the settings that made it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    settings: Settings,
+}
+
+/// The configuration of the file at `path`, its drop-ins and the environment; the defaults and the
+/// environment without a path.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order in which it was read.
+pub fn load(
+    path: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, ConfigErrors> {
+    load_with_origins(path, environment).map(|loaded| loaded.config)
+}
+
+/// As [`load`], keeping where each value came from, for [`effective()`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_origins(
+    path: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigErrors> {
+    let (files, problems) = path.map(files::open).unwrap_or_default();
+    assemble(&files, environment, problems)
+}
+
+/// As [`load_with_origins`], of files already read, in the order in which they count. Opens nothing.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(
+    files: &[File],
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigErrors> {
+    assemble(files, environment, Vec::new())
+}
+
+/// The effective configuration as TOML that loads to the same. Its first line is a comment with the
+/// revision of the policy; a comment on each value says where it came from.
+#[must_use]
+pub fn effective(loaded: &Loaded) -> String {
+    effective::write(&loaded.settings, &loaded.config.policy.revision)
+}
+
+/// Every setting there is, as the Markdown table of `docs/configuration.md`.
+#[must_use]
+pub fn reference() -> String {
+    schema::reference()
+}
+
+fn assemble(
+    files: &[File],
+    environment: impl IntoIterator<Item = (String, String)>,
+    mut problems: Vec<Problem>,
+) -> Result<Loaded, ConfigErrors> {
+    let mut layers = Vec::new();
+    match Layer::shipped(&schema::shipped()) {
+        Ok(layer) => layers.push(layer),
+        Err(problem) => problems.push(problem),
+    }
+    for file in files {
+        match Layer::from_toml(&file.name, &file.text) {
+            Ok(layer) => {
+                let mut found = shape::problems(&layer);
+                found.sort_by_key(|problem| problem.origin.line());
+                problems.extend(found);
+                layers.push(layer);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let complete = problems.iter().all(|problem| !problem.key.is_empty());
+    let (layer, unclear) =
+        environment::layer(environment.into_iter(), Settings::merge(layers.clone()).values());
+    problems.extend(unclear);
+    problems.extend(shape::problems(&layer));
+    layers.push(layer);
+    drop_shipped_keys(&mut layers);
+    let settings = Settings::merge(layers);
+    // With a file missing, what others refer to would seem to be missing too.
+    if complete {
+        problems.extend(coherence::problems(&settings));
+    }
+    if !problems.is_empty() {
+        return Err(ConfigErrors(problems));
+    }
+    match compile::compile(&settings) {
+        Ok(config) => Ok(Loaded { config, settings }),
+        Err(problem) => Err(ConfigErrors(vec![problem])),
+    }
+}
+
+/// Recognised keys named anywhere replace the shipped ones; merging would add to them.
+fn drop_shipped_keys(layers: &mut [Layer]) {
+    let Some((shipped, others)) = layers.split_first_mut() else { return };
+    let path = KeyPath::of("policy.karbor_keys");
+    let named =
+        |layer: &Layer| matches!(path.find(&layer.values), Some(Value::Dict(_, keys)) if !keys.is_empty());
+    if others.iter().any(named)
+        && let Some(Value::Dict(_, policy)) = shipped.values.get_mut("policy")
+    {
+        policy.remove("karbor_keys");
+    }
+}

@@ -1,0 +1,209 @@
+//! Addresses, endpoints and paths, as written.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::problem::Wrong;
+use crate::proxy::AddressRange;
+use crate::upstream::Endpoint;
+
+/// The port of an endpoint that names none.
+const HTTP_PORT: u16 = 80;
+/// The longest host name.
+const HOST_BYTES: usize = 253;
+
+/// Where clients connect: an address with a port.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, Wrong> {
+    address(text, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 8799))
+}
+
+/// Where metrics and health are served: an address with a port.
+pub(super) fn admin_listen(text: &str) -> Result<SocketAddr, Wrong> {
+    address(text, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 9799))
+}
+
+/// An address with a port; the hint takes what is missing from `example`.
+fn address(text: &str, example: SocketAddr) -> Result<SocketAddr, Wrong> {
+    text.parse().map_err(|_malformed| {
+        let whole = text.ends_with(']') || text.parse::<Ipv6Addr>().is_ok();
+        let split = text.rsplit_once(':').filter(|_| !whole);
+        let (host, port) = match split {
+            Some((host, port)) => (host, port.parse().ok()),
+            None => (text, text.parse().ok()),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let known = match host {
+            "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+            host => host.parse::<IpAddr>().ok(),
+        };
+        let better = SocketAddr::new(known.unwrap_or(example.ip()), port.unwrap_or(example.port()));
+        let named = known.is_none_or(|_| host == "localhost") && host.contains(|c: char| c.is_alphabetic());
+        Wrong::hint(if named {
+            format!("a number, not a name: \"{better}\"")
+        } else {
+            format!("\"{better}\"")
+        })
+    })
+}
+
+/// An address, or a range written `ADDRESS/BITS`.
+pub(super) fn address_range(text: &str) -> Result<AddressRange, Wrong> {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits)),
+        None => (text, None),
+    };
+    let address: IpAddr =
+        address.parse().map_err(|_malformed| Wrong::hint("\"10.0.0.0/8\", \"192.0.2.1\", \"fd00::/8\""))?;
+    let most: u8 = if address.is_ipv4() { 32 } else { 128 };
+    let bits = match bits {
+        None => most,
+        Some(bits) => plain_number(bits)
+            .and_then(|bits| u8::try_from(bits).ok())
+            .filter(|&bits| bits <= most)
+            .ok_or_else(|| Wrong::hint(format!("0 to {most} bits after the slash")))?,
+    };
+    let network = masked(address, bits);
+    if network == address {
+        Ok(AddressRange { address, bits })
+    } else {
+        Err(Wrong::expected("an address without bits beyond its range")
+            .with_hint(format!("\"{network}/{bits}\" or \"{address}\"")))
+    }
+}
+
+/// Where Karbor listens: `http://HOST[:PORT]`.
+pub(super) fn endpoint(text: &str) -> Result<Endpoint, Wrong> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        // Not repeated with an `@`: it may hold a password.
+        return Err(if text.contains('@') { Wrong::KIND } else { Wrong::hint(with_scheme(text)) });
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" => {}
+        "https" => {
+            return Err(Wrong::expected("an http:// address; TLS to Karbor is not supported yet").with_hint(
+                "plain HTTP on loopback or a trusted network, or a TLS tunnel beside this proxy",
+            ));
+        }
+        _ => return Err(Wrong::expected("an http:// address")),
+    }
+    // First, and wherever it stands: no other message may show a part of a password.
+    if let Some((_, host)) = rest.split_once('@') {
+        let wrong = Wrong::expected("no user information");
+        let bare = format!("http://{host}");
+        return Err(match endpoint(&bare) {
+            Ok(_) => wrong.with_hint(format!("\"{bare}\"; each request brings its own token")),
+            Err(_) => wrong,
+        });
+    }
+    let (authority, tail) = split_authority(rest);
+    if tail.contains(['?', '#']) {
+        return Err(Wrong::expected("no query and no fragment"));
+    }
+    if !matches!(tail, "" | "/") {
+        let wrong = Wrong::expected("no path");
+        return Err(match as_path_prefix(tail) {
+            Some(prefix) => wrong.with_hint(prefix),
+            None => wrong,
+        });
+    }
+    let (host, port) = host_and_port(authority)?;
+    let port = match port {
+        None => HTTP_PORT,
+        Some(port) => plain_number(port)
+            .and_then(|port| u16::try_from(port).ok())
+            .filter(|&port| port > 0)
+            .ok_or_else(|| Wrong::expected("a port from 1 to 65535"))?,
+    };
+    Ok(Endpoint { host: host.into(), port })
+}
+
+/// The endpoint, and the path if there is one, that a text without a scheme seems to mean.
+fn with_scheme(text: &str) -> String {
+    let (authority, tail) = split_authority(text);
+    let bare = format!("http://{authority}");
+    match (endpoint(&bare), as_path_prefix(tail)) {
+        (Ok(_), Some(prefix)) => format!("\"{bare}\" and {prefix}"),
+        (Ok(_), None) => format!("\"{bare}\""),
+        (Err(_), _) => "\"http://127.0.0.1:18799\"".to_owned(),
+    }
+}
+
+fn split_authority(text: &str) -> (&str, &str) {
+    text.split_at(text.find(['/', '?', '#']).unwrap_or(text.len()))
+}
+
+/// The setting that takes this path, if it is a right one.
+fn as_path_prefix(path: &str) -> Option<String> {
+    let path = path.trim_end_matches('/');
+    (!path.is_empty() && path_prefix(path).is_ok()).then(|| format!("upstream.path_prefix = \"{path}\""))
+}
+
+/// What stands before `/v1`: empty, or `/` and segments.
+pub(super) fn path_prefix(text: &str) -> Result<&str, Wrong> {
+    if text.is_empty() {
+        return Ok(text);
+    }
+    let Some(segments) = text.strip_prefix('/') else {
+        return Err(Wrong::hint(format!("\"/{}\"", text.trim_end_matches('/'))));
+    };
+    if text.ends_with('/') {
+        return Err(Wrong::hint(format!("without the slash at the end: \"{}\"", text.trim_end_matches('/'))));
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let segment = |name: &str| !matches!(name, "" | "." | "..") && name.bytes().all(plain);
+    if segments.split('/').all(segment) {
+        Ok(text)
+    } else {
+        Err(Wrong::hint("segments of letters, digits and - . _ ~, not empty, not \".\" or \"..\""))
+    }
+}
+
+/// The host without brackets, and the port as text.
+fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Wrong> {
+    if let Some(rest) = authority.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or_else(|| Wrong::expected("a closing bracket"))?;
+        if host.parse::<Ipv6Addr>().is_err() {
+            return Err(Wrong::expected("an IPv6 address in the brackets"));
+        }
+        return match rest.strip_prefix(':') {
+            _ if rest.is_empty() => Ok((host, None)),
+            Some(port) => Ok((host, Some(port))),
+            None => Err(Wrong::expected("a port after the brackets")),
+        };
+    }
+    if authority.parse::<Ipv6Addr>().is_ok() {
+        return Err(
+            Wrong::expected("an IPv6 address in brackets").with_hint(format!("\"http://[{authority}]\""))
+        );
+    }
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    let name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let labels =
+        host.strip_suffix('.').unwrap_or(host).split('.').all(|label| (1..=63).contains(&label.len()));
+    let named = host.len() <= HOST_BYTES && labels && host.bytes().all(name) && !numeric;
+    if named || host.parse::<Ipv4Addr>().is_ok() {
+        Ok((host, port))
+    } else {
+        Err(Wrong::expected("a host name or an address"))
+    }
+}
+
+fn plain_number(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+fn masked(address: IpAddr, bits: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+            Ipv4Addr::from_bits(v4.to_bits() & mask).into()
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+            Ipv6Addr::from_bits(v6.to_bits() & mask).into()
+        }
+    }
+}

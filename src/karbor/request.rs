@@ -1,1 +1,0 @@
-//! Strict JSON of create and update bodies. Pure. See the numbered rules in the documentation below.

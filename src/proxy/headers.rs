@@ -1,0 +1,138 @@
+//! The headers of both directions: hop-by-hop, forwarding, and what is refused. Pure.
+//!
+//! Towards Karbor, in order:
+//!
+//! 1. `Upgrade` and any expectation but `100-continue` are refused.
+//! 2. Hop-by-hop fields go, and those that `Connection` names (RFC 9110, 7.6.1). `Host` stays whatever it
+//!    names.
+//! 3. The client's framing goes: hyper writes it anew from the body that is sent.
+//! 4. Identity fields go, and forwarding fields of an untrusted client; ours are added after that, so it
+//!    cannot remove them.
+//! 5. `Via` is added.
+//!
+//! From Karbor: only hop-by-hop fields go.
+
+use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Uri, Version};
+
+use super::peer::Peer;
+use crate::karbor::target::Target;
+use crate::wire::Refusal;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const VIA: &str = "1.1 karbor-admission";
+
+/// Refuses what would open a tunnel, or expects what we do not do.
+pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.contains_key(header::UPGRADE) {
+        return Err(Refusal::Upgrade);
+    }
+    match headers.get(header::EXPECT) {
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Refusal::Expect),
+        _ => Ok(()),
+    }
+}
+
+/// Makes of a client's request what is sent to Karbor, body apart.
+pub(super) fn towards_karbor(parts: &mut Parts, target: Target, peer: &Peer, identity: &[HeaderName]) {
+    let host = match target.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => parts.headers.get(header::HOST).cloned(),
+    };
+    parts.uri = Uri::from(target.into_path_and_query());
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    let headers = &mut parts.headers;
+    remove_hop_by_hop(headers);
+    for framing in [header::CONTENT_LENGTH, header::EXPECT] {
+        headers.remove(framing);
+    }
+    remove_claims(headers, peer.trusted, identity);
+    append_to_list(headers, header::FORWARDED, &peer.forwarded(host.as_ref()));
+    if let Some(host) = host {
+        headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
+        headers.insert(header::HOST, host);
+    }
+    append_to_list(headers, X_FORWARDED_FOR, &peer.forwarded_for);
+    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+    append_to_list(headers, header::VIA, &HeaderValue::from_static(VIA));
+}
+
+/// Makes of Karbor's answer what is sent to the client, body apart.
+pub(super) fn towards_client(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        // The length is the wrong one of the two (RFC 9112, 6.3), and hyper would believe it.
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    remove_hop_by_hop(headers);
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            .filter(|name| *name != header::HOST)
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(header::CONNECTION);
+    }
+    for name in [
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        header::PROXY_AUTHENTICATE,
+        header::PROXY_AUTHORIZATION,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        HTTP2_SETTINGS,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// What a client says of itself and must not: who it is, to any client; where it comes from, to one that is
+/// not trusted. Every `X-Forwarded-…`, not a list of three: Karbor and what stands before it may read others.
+fn remove_claims(headers: &mut HeaderMap, trusted: bool, identity: &[HeaderName]) {
+    let is_claim = |name: &HeaderName| {
+        let text = name.as_str();
+        let forwarding = text.starts_with("x-forwarded")
+            || matches!(text, "forwarded" | "x-real-ip" | "x-client-ip" | "true-client-ip");
+        (forwarding && !trusted) || identity.binary_search_by(|known| known.as_str().cmp(text)).is_ok()
+    };
+    while let Some(name) = headers.keys().find(|name| is_claim(name)).cloned() {
+        headers.remove(name);
+    }
+}
+
+fn append_to_list(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
+    match headers.entry(name) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(value.clone());
+        }
+        // Several lines of one name are one list (RFC 9110, 5.3).
+        Entry::Occupied(mut occupied) => occupied.append(value.clone()),
+    }
+}
+
+/// Whether the media type is `application/json`, and no content coding stands in the way.
+pub(super) fn is_plain_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let essence = media_type.split(|&byte| byte == b';').next().unwrap_or_default();
+    let coded = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.is_empty() && !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json") && !coded
+}

@@ -1,0 +1,56 @@
+//! What becomes of the headers of a request and its answer: `headers`; and of their sender: `peers`.
+
+mod headers;
+mod peers;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Request, Uri, Version};
+
+use super::AddressRange;
+use super::headers::towards_karbor;
+use super::peer::Peer;
+use crate::karbor::target::Target;
+use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
+
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
+fn header_map(fields: Fields<'_>) -> HeaderMap {
+    let field = |&(name, value): &(&str, &str)| {
+        (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+    };
+    fields.iter().map(field).collect()
+}
+
+fn peer(address: &str, trusted: &[&str]) -> Peer {
+    let ranges: Vec<_> = trusted.iter().map(|text| range(text)).collect();
+    let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
+    let metrics = Rc::new(MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap().worker().unwrap());
+    Peer::new(address.parse::<SocketAddr>().unwrap(), &ranges, metrics)
+}
+
+fn range(text: &str) -> AddressRange {
+    let (address, bits) = text.split_once('/').unwrap();
+    AddressRange { address: address.parse().unwrap(), bits: bits.parse().unwrap() }
+}
+
+/// Sorted, as the configuration sees to.
+const IDENTITY: [HeaderName; 3] = [
+    HeaderName::from_static("openstack-system-scope"),
+    HeaderName::from_static("x-project-id"),
+    HeaderName::from_static("x-roles"),
+];
+
+fn sent_by(peer: &Peer, target: &str, fields: Fields<'_>) -> Parts {
+    let mut request = Request::new(());
+    *request.version_mut() = Version::HTTP_10;
+    *request.headers_mut() = header_map(fields);
+    request.extensions_mut().insert("what the server noted");
+    let (mut parts, ()) = request.into_parts();
+    let target = Target::of(Uri::try_from(target).unwrap()).unwrap();
+    towards_karbor(&mut parts, target, peer, &IDENTITY);
+    parts
+}

@@ -1,0 +1,251 @@
+//! One client connection from accept to close: hyper in the middle, time limits and refusals around it.
+//!
+//! Leaves requests to the handler, bytes to `guard`.
+
+use std::convert::Infallible;
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http::header::{self, HeaderValue};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::guard::{Guarded, Standing};
+use super::{Handler, ServerOptions};
+use crate::drain::Watcher;
+use crate::wire::{HeadLimits, Refusal, Refused};
+
+/// How long a client may take to read a refusal before the connection is closed under it.
+const LINGER: Duration = Duration::from_secs(2);
+/// How much of what it still sends is read away meanwhile.
+const LINGER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Serves one connection until it ends.
+pub(super) async fn serve<H: Handler>(
+    socket: TcpStream,
+    handler: Rc<H>,
+    peer: Rc<H::Peer>,
+    options: Rc<ServerOptions>,
+    watcher: &Watcher,
+) {
+    let standing = Standing::new();
+    let guarded = Guarded::new(socket, head_limits(&options), standing.clone());
+    let most_requests = options.max_requests_per_connection;
+    let service = service_fn({
+        let (handler, peer, standing) = (handler.clone(), peer.clone(), standing.clone());
+        move |request: Request<Incoming>| {
+            let answer = handler.clone().handle(peer.clone(), request);
+            let standing = standing.clone();
+            async move {
+                let mut answer = answer.await.map(|body| Answered { body, standing: standing.clone() });
+                if standing.answers.get() + 1 >= most_requests {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
+        }
+    });
+    let mut connection = http1::Builder::new()
+        .half_close(false)
+        .max_headers(options.max_fields)
+        .max_buf_size(options.max_head_bytes.max(MIN_BUFFER_BYTES))
+        .serve_connection(TokioIo::new(guarded), service);
+    let ended = {
+        let mut order = watcher.clone().order_in_one_task();
+        let mut timer = pin!(sleep_until(deadline(&standing, &options)));
+        let mut course = Course::default();
+        poll_fn(|cx| {
+            course.draining |= Pin::new(&mut order).poll(cx).is_ready();
+            loop {
+                let done = Pin::new(&mut connection).poll(cx).is_ready();
+                match course.decide(&standing, done) {
+                    Step::Wait => break,
+                    Step::Shut => Pin::new(&mut connection).graceful_shutdown(),
+                    Step::End(end) => return Poll::Ready(end),
+                }
+            }
+            course.watch_clock(&standing, &options, timer.as_mut(), cx)
+        })
+        .await
+    };
+    let socket = connection.into_parts().io.into_inner().into_socket();
+    match ended {
+        End::Cut => drop(socket),
+        End::Quiet if standing.unread.get() && !standing.closed.get() => linger(socket).await,
+        End::Quiet => drop(socket),
+        End::Refused(refusal) => refuse(socket, &handler.refuse(&peer, refusal)).await,
+    }
+}
+
+/// hyper's own smallest buffer.
+const MIN_BUFFER_BYTES: usize = 8192;
+
+fn head_limits(options: &ServerOptions) -> HeadLimits {
+    HeadLimits {
+        request_line_bytes: options.max_request_line_bytes,
+        head_bytes: options.max_head_bytes,
+        fields: options.max_fields,
+    }
+}
+
+/// How a connection ended.
+enum End {
+    /// Nothing is left to say.
+    Quiet,
+    /// The client does not take its answer.
+    Cut,
+    /// A head was refused, and everything before it is answered.
+    Refused(Refusal),
+}
+
+/// What to do with a connection after a poll.
+enum Step {
+    Wait,
+    Shut,
+    End(End),
+}
+
+/// What the task knows of its connection beside how it stands.
+#[derive(Default)]
+struct Course {
+    draining: bool,
+    shutting: bool,
+    /// What the timer was set for: an incomplete head, and whether an answer is owed.
+    waits_for: (Option<Instant>, bool),
+}
+
+impl Course {
+    fn decide(&mut self, standing: &Standing, done: bool) -> Step {
+        let refused = standing.refused.get().filter(|_| !standing.is_busy());
+        match refused {
+            // What came before the refused head is answered, and written out once hyper is done. Had hyper
+            // ended by itself, an answer said `close`, and nothing more may follow it.
+            Some(Refused::Head(refusal)) if standing.requests.get() == 0 || (done && self.shutting) => {
+                return Step::End(End::Refused(refusal));
+            }
+            _ if done => return Step::End(End::Quiet),
+            _ => {}
+        }
+        if self.shutting || !(self.draining || refused.is_some()) {
+            return Step::Wait;
+        }
+        self.shutting = true;
+        // hyper counts a connection without any request as busy, and would wait for one.
+        if standing.requests.get() == 0 { Step::End(End::Quiet) } else { Step::Shut }
+    }
+
+    fn watch_clock(
+        &mut self,
+        standing: &Standing,
+        options: &ServerOptions,
+        mut timer: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<End> {
+        let waits_for = (standing.head_since.get(), standing.is_busy());
+        if self.waits_for != waits_for {
+            self.waits_for = waits_for;
+            timer.as_mut().reset(deadline(standing, options));
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if let Some(end) = overdue(standing, options) {
+                return Poll::Ready(end);
+            }
+            timer.as_mut().reset(deadline(standing, options));
+        }
+        Poll::Pending
+    }
+}
+
+/// When to look at the clock again.
+fn deadline(standing: &Standing, options: &ServerOptions) -> Instant {
+    if let Some(since) = standing.stalled_since.get() {
+        return since + options.write_timeout;
+    }
+    if standing.is_busy() {
+        return Instant::now() + options.write_timeout;
+    }
+    match standing.head_since.get() {
+        Some(since) => since.max(standing.idle_since.get()) + options.head_timeout,
+        None => standing.idle_since.get() + options.keep_alive_timeout,
+    }
+}
+
+/// What the clock says must end, if anything.
+fn overdue(standing: &Standing, options: &ServerOptions) -> Option<End> {
+    if deadline(standing, options) > Instant::now() {
+        return None;
+    }
+    Some(match (standing.stalled_since.get(), standing.head_since.get()) {
+        (Some(_), _) => End::Cut,
+        (None, Some(_)) => End::Refused(Refusal::HeadTimeout),
+        (None, None) => End::Quiet,
+    })
+}
+
+/// Says why, and lets the client read it: closing on unread bytes would take the answer back.
+async fn refuse(mut socket: TcpStream, answer: &[u8]) {
+    if let Ok(Ok(())) = timeout(LINGER, socket.write_all(answer)).await {
+        linger(socket).await;
+    }
+}
+
+async fn linger(mut socket: TcpStream) {
+    let reading = async {
+        socket.shutdown().await?;
+        let mut away = [0_u8; 2048];
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            match socket.read(&mut away).await? {
+                0 => break,
+                read => left = left.saturating_sub(read),
+            }
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    // The client has had its time; what it does not read now is its own loss.
+    let _ = timeout(LINGER, reading).await;
+}
+
+/// An answer that notes its end.
+struct Answered<B> {
+    body: B,
+    standing: Rc<Standing>,
+}
+
+impl<B> Drop for Answered<B> {
+    fn drop(&mut self) {
+        self.standing.answers.set(self.standing.answers.get() + 1);
+        self.standing.idle_since.set(Instant::now());
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Answered<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,124 @@
+//! The closed label values: every word a label may have, apart from tenants and configured keys.
+//!
+//! Routes, rules and refusals bring their own words. Leaves tenants to `tenants`.
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            /// The label value.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$variant => $word,)* }
+            }
+        }
+    };
+}
+
+words! {
+    /// What a method does, coarsely: a client may invent methods, so they are no label themselves.
+    MethodClass {
+        /// Leaves Karbor as it is.
+        Read = "read",
+        /// May change Karbor.
+        Write = "write",
+        /// Unknown to us.
+        Other = "other",
+    }
+}
+
+impl MethodClass {
+    /// The class of a method, as it stands in the request line.
+    #[must_use]
+    pub fn of(method: &str) -> Self {
+        match method {
+            "GET" | "HEAD" | "OPTIONS" => Self::Read,
+            "POST" | "PUT" | "PATCH" | "DELETE" => Self::Write,
+            _ => Self::Other,
+        }
+    }
+}
+
+words! {
+    /// How an exchange ended.
+    Outcome {
+        /// Karbor's answer went to the client.
+        Forwarded = "forwarded",
+        /// An enforced rule was broken.
+        Denied = "denied",
+        /// It could not be reviewed with certainty.
+        Refused = "refused",
+        /// The client left before it had its answer.
+        Abandoned = "abandoned",
+        /// Karbor could not be reached, or gave no whole answer.
+        UpstreamFailed = "upstream-failed",
+    }
+}
+
+words! {
+    /// The side of a connection.
+    Side {
+        /// The client's.
+        Downstream = "downstream",
+        /// Karbor's.
+        Upstream = "upstream",
+    }
+}
+
+words! {
+    /// The direction of body bytes, as seen by the proxy.
+    Direction {
+        /// Read from that side.
+        Received = "received",
+        /// Written to that side.
+        Sent = "sent",
+    }
+}
+
+words! {
+    /// Why a connection of a client was not served.
+    ConnectionRefusal {
+        /// As many as may be were open.
+        AtLimit = "at-limit",
+        /// The system could not accept it, for want of descriptors for example.
+        AcceptFailed = "accept-failed",
+    }
+}
+
+words! {
+    /// Why Karbor gave no whole answer.
+    UpstreamFailure {
+        /// The name could not be resolved, or the connection was refused.
+        Connect = "connect",
+        /// The connection was not there in time.
+        ConnectTimeout = "connect-timeout",
+        /// The head of the answer was not there in time.
+        FirstByteTimeout = "first-byte-timeout",
+        /// A body stood still, either way.
+        IdleTimeout = "idle-timeout",
+        /// The connection broke, before the answer or within it.
+        Reset = "reset",
+        /// It closed the connection in an orderly way, before the answer was whole.
+        Closed = "closed",
+        /// What came back is not HTTP as we read it.
+        Protocol = "protocol",
+    }
+}
+
+words! {
+    /// Why an audit line is missing from the audit log.
+    AuditDrop {
+        /// The writer was too far behind.
+        QueueFull = "queue-full",
+        /// The file or standard output did not take it.
+        WriteFailed = "write-failed",
+        /// It came after the log was closed.
+        Closed = "closed",
+    }
+}

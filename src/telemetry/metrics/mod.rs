@@ -1,0 +1,213 @@
+//! Every metric, by name. No label value is taken from a request, apart from a bounded number of tenants.
+//!
+//! Each worker counts in cells of its own ([`WorkerMetrics`]); the [`MetricsHub`] adds them up when it is
+//! scraped. Names stand in `family`, closed label values in `label`. Leaves serving the text to `admin`.
+
+mod family;
+mod label;
+mod scrape;
+mod tenants;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus::proto::MetricFamily;
+use prometheus::{IntCounter, IntCounterVec, Registry};
+
+pub use family::{FAMILIES, Family, Kind};
+pub use label::{AuditDrop, ConnectionRefusal, Direction, MethodClass, Outcome, Side, UpstreamFailure};
+use tenants::TenantLabels;
+pub use worker::WorkerMetrics;
+
+use crate::karbor::TenantId;
+use crate::policy::{Bound, Enforcement, Limits, PolicySpec, Rule};
+
+/// The media type of [`MetricsHub::encode`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the metrics are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsOptions {
+    /// Tenants with a label value of their own.
+    pub named_tenants: Vec<TenantId>,
+    /// How many tenants beyond those get one, first come first served; the rest is `other`.
+    pub further_tenants: usize,
+}
+
+/// What was built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuildInfo {
+    /// The version of the crate.
+    pub version: &'static str,
+    /// The commit it was built from, or `unknown`.
+    pub commit: &'static str,
+    /// The compiler, as it calls itself.
+    pub rustc: &'static str,
+}
+
+impl BuildInfo {
+    /// This build.
+    pub const CURRENT: Self = Self {
+        version: env!("CARGO_PKG_VERSION"),
+        commit: env!("KARBOR_ADMISSION_COMMIT"),
+        rustc: env!("KARBOR_ADMISSION_RUSTC"),
+    };
+}
+
+/// A metric could not be set up: a name or a label is malformed or taken. A mistake in the program.
+#[derive(Debug, thiserror::Error)]
+#[error("a metric could not be set up")]
+pub struct MetricsError(#[from] prometheus::Error);
+
+/// What the audit log counts.
+#[derive(Clone)]
+pub struct AuditCounters {
+    lines: IntCounter,
+    dropped: Box<[IntCounter]>,
+}
+
+impl AuditCounters {
+    /// This many lines were written.
+    pub fn written(&self, lines: u64) {
+        self.lines.inc_by(lines);
+    }
+
+    /// This many lines are missing.
+    pub fn dropped(&self, reason: AuditDrop, lines: u64) {
+        self.dropped[reason as usize].inc_by(lines);
+    }
+}
+
+/// Every worker's metrics and those of the whole process. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct MetricsHub(Arc<Hub>);
+
+struct Hub {
+    tenants: Arc<TenantLabels>,
+    /// The process's own first, then one for each worker.
+    registries: Mutex<Vec<Registry>>,
+    bridged: IntCounterVec,
+    audit: AuditCounters,
+    policy: Mutex<Vec<MetricFamily>>,
+}
+
+impl MetricsHub {
+    /// The metrics of the process, without workers and policy yet. An alert may count on a zero for each
+    /// rule and enforcement, under the tenant `other`.
+    pub fn new(options: &MetricsOptions, build: &BuildInfo) -> Result<Self, MetricsError> {
+        let registry = Registry::new();
+        register_process(&registry)?;
+        family::BUILD
+            .gauge(&registry)?
+            .get_metric_with_label_values(&[build.version, build.commit, build.rustc])?
+            .set(1);
+        let rejections = family::REJECTIONS.counter(&registry)?;
+        for rule in Rule::ALL {
+            for stance in [Enforcement::Observe, Enforcement::Warn, Enforcement::Enforce] {
+                rejections.get_metric_with_label_values(&[tenants::OTHER, rule.code(), stance.outcome()])?;
+            }
+        }
+        family::ADMITTED.counter(&registry)?.get_metric_with_label_values(&[tenants::OTHER])?;
+        let dropped = family::AUDIT_DROPPED.counter(&registry)?;
+        let dropped_cells =
+            AuditDrop::ALL.iter().map(|reason| dropped.get_metric_with_label_values(&[reason.name()]));
+        Ok(Self(Arc::new(Hub {
+            tenants: Arc::new(TenantLabels::new(&options.named_tenants, options.further_tenants)),
+            bridged: family::BRIDGED.counter(&registry)?,
+            audit: AuditCounters {
+                lines: family::AUDIT_LINES.counter(&registry)?.get_metric_with_label_values::<&str>(&[])?,
+                dropped: dropped_cells.collect::<Result<_, _>>()?,
+            },
+            registries: Mutex::new(vec![registry]),
+            policy: Mutex::new(Vec::new()),
+        })))
+    }
+
+    /// The metrics of one more worker.
+    pub fn worker(&self) -> Result<WorkerMetrics, MetricsError> {
+        let registry = Registry::new();
+        let worker = WorkerMetrics::new(&registry, Arc::clone(&self.0.tenants))?;
+        lock(&self.0.registries).push(registry);
+        Ok(worker)
+    }
+
+    /// Where the audit log counts.
+    #[must_use]
+    pub fn audit_counters(&self) -> AuditCounters {
+        self.0.audit.clone()
+    }
+
+    /// Another policy is in force: shows its revision and limits, and gives its tenants label values of
+    /// their own.
+    pub fn set_policy(&self, policy: &PolicySpec) -> Result<(), MetricsError> {
+        let hub = &self.0;
+        hub.tenants.name(policy.tenants.keys());
+        for key in &policy.bridged_keys {
+            hub.bridged.get_metric_with_label_values(&[&**key])?;
+        }
+        let info = family::POLICY.loose_gauge()?;
+        info.get_metric_with_label_values(&[&*policy.revision])?.set(1.0);
+        let limit = family::LIMIT.loose_gauge()?;
+        let own = policy.tenants.iter().map(|(tenant, rules)| (tenants::spell(tenant), &rules.limits));
+        for (tenant, limits) in own.chain([(tenants::DEFAULT.into(), &policy.default.limits)]) {
+            for (name, most) in effective(limits) {
+                limit.get_metric_with_label_values(&[&*tenant, name])?.set(most);
+            }
+        }
+        // A registry of their own only to have them sorted.
+        let sorted = Registry::new();
+        sorted.register(Box::new(info))?;
+        sorted.register(Box::new(limit))?;
+        *lock(&hub.policy) = sorted.gather();
+        Ok(())
+    }
+
+    /// Everything, in the text format.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let registries = lock(&self.0.registries).clone();
+        let counted = scrape::gather(&registries);
+        let policy = lock(&self.0.policy);
+        let mut families: Vec<&MetricFamily> = counted.iter().chain(policy.iter()).collect();
+        families.sort_by_key(|family| family.name());
+        let mut text = String::new();
+        for family in families {
+            let start = text.len();
+            scrape::write(&mut text, family);
+            if family.name() == family::LIMIT.name {
+                // The encoder writes Rust's spelling of infinity. No label value holds a bare line end.
+                let respelled = text.split_off(start).replace(" inf\n", " +Inf\n");
+                text.push_str(&respelled);
+            }
+        }
+        text
+    }
+}
+
+/// Each limit, with infinity for none.
+fn effective(limits: &Limits) -> [(&'static str, f64); 5] {
+    let most = |bound: Bound| bound.number().map_or(f64::INFINITY, |most| most as f64);
+    [
+        ("entries", most(limits.entries)),
+        ("key_bytes", most(limits.key_bytes)),
+        ("value_bytes", most(limits.value_bytes)),
+        ("total_bytes", most(limits.total_bytes)),
+        ("body_bytes", most(Bound::AtMost(limits.body_bytes))),
+    ]
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(target_os = "linux")]
+fn register_process(registry: &Registry) -> prometheus::Result<()> {
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn register_process(_registry: &Registry) -> prometheus::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! Addresses, endpoints, applications and keys: what may be written, and what is said otherwise.
+
+#![cfg(test)]
+
+use std::net::IpAddr;
+
+use karbor_admission::config::{self, Config, File};
+
+fn load(text: &str) -> Result<Config, String> {
+    let file = File { name: "k.toml".into(), text: text.into() };
+    config::parse(&[file], []).map(|loaded| loaded.config).map_err(|errors| errors.to_string())
+}
+
+/// One problem, whose text after the name of the file is `expected`.
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    assert_eq!(load(text).err().as_deref(), Some(&*format!("k.toml:1: {expected}")), "{text}");
+}
+
+#[test]
+fn listen_addresses() {
+    let hints = [
+        ("8799", "\"0.0.0.0:8799\""),
+        (":80", "\"0.0.0.0:80\""),
+        ("10.0.0.1", "\"10.0.0.1:8799\""),
+        ("::1", "\"[::1]:8799\""),
+        ("localhost:8799", "a number, not a name: \"127.0.0.1:8799\""),
+        ("localhost", "a number, not a name: \"127.0.0.1:8799\""),
+        ("karbor:9000", "a number, not a name: \"0.0.0.0:9000\""),
+        ("[::1]", "\"[::1]:8799\""),
+        ("10.0.0.1:99999", "\"10.0.0.1:8799\""),
+        ("*:8799", "\"0.0.0.0:8799\""),
+        ("0.0.0.0:99999", "\"0.0.0.0:8799\""),
+        ("", "\"0.0.0.0:8799\""),
+    ];
+    for (wrong, hint) in hints {
+        check(
+            &format!("server.listen = '{wrong}'"),
+            &format!("`server.listen` is \"{wrong}\": expected an address with a port\n  hint: {hint}"),
+        );
+    }
+    check(
+        "admin.listen = '9000'",
+        "`admin.listen` is \"9000\": expected an address with a port\n  hint: \"127.0.0.1:9000\"",
+    );
+    for right in ["0.0.0.0:0", "[::]:8799", "[fe80::1]:1"] {
+        let config = load(&format!("server.listen = '{right}'")).unwrap();
+        assert_eq!(config.server.listen.to_string(), right);
+    }
+}
+
+#[test]
+fn addresses_of_ours_must_not_meet() {
+    let admin = "`admin.listen` is \"127.0.0.1:8799\": expected another address than `server.listen`";
+    check("admin.listen = '127.0.0.1:8799'", admin);
+    let again = "expected another address than `server.listen`: requests would come back";
+    for wrong in ["http://127.0.0.1:8799", "http://localhost:8799", "http://[::1]:8799"] {
+        check(
+            &format!("upstream.endpoints = ['{wrong}']"),
+            &format!("`upstream.endpoints` has \"{wrong}\": {again}"),
+        );
+    }
+    for right in [
+        "server.listen = '10.0.0.1:8799'\nadmin.listen = '127.0.0.1:8799'\nupstream.endpoints = ['http://127.0.0.1:8799']",
+        "upstream.endpoints = ['http://192.0.2.1:8799', 'http://karbor:8799']",
+        "server.listen = '127.0.0.1:0'\nadmin.listen = '127.0.0.1:0'",
+    ] {
+        load(right).unwrap();
+    }
+}
+
+#[test]
+fn endpoints() {
+    let wrong = [
+        (
+            "https://k:1",
+            "expected an http:// address; TLS to Karbor is not supported yet\n  hint: plain HTTP on loopback or a trusted network, or a TLS tunnel beside this proxy",
+        ),
+        ("ftp://k", "expected an http:// address"),
+        ("karbor:8799", "expected http://HOST[:PORT]\n  hint: \"http://karbor:8799\""),
+        (
+            "karbor:80/x/",
+            "expected http://HOST[:PORT]\n  hint: \"http://karbor:80\" and upstream.path_prefix = \"/x\"",
+        ),
+        ("karbor/a b?c", "expected http://HOST[:PORT]\n  hint: \"http://karbor\""),
+        ("a b", "expected http://HOST[:PORT]\n  hint: \"http://127.0.0.1:18799\""),
+        ("", "expected http://HOST[:PORT]\n  hint: \"http://127.0.0.1:18799\""),
+        ("http://k/a b", "expected no path"),
+        ("http://k/data/", "expected no path\n  hint: upstream.path_prefix = \"/data\""),
+        ("http://k?a=b", "expected no query and no fragment"),
+        ("http://k/#a", "expected no query and no fragment"),
+        ("http://k:0", "expected a port from 1 to 65535"),
+        ("http://k:", "expected a port from 1 to 65535"),
+        ("http://k:65536", "expected a port from 1 to 65535"),
+        ("http://k:+1", "expected a port from 1 to 65535"),
+        ("http://", "expected a host name or an address"),
+        ("http://:80", "expected a host name or an address"),
+        ("http://a b", "expected a host name or an address"),
+        ("http://a..b", "expected a host name or an address"),
+        ("http://1.2.3", "expected a host name or an address"),
+        ("http://[::1", "expected a closing bracket"),
+        ("http://[k]", "expected an IPv6 address in the brackets"),
+        ("http://[::1]x", "expected a port after the brackets"),
+        ("http://::1", "expected an IPv6 address in brackets\n  hint: \"http://[::1]\""),
+    ];
+    for (wrong, expected) in wrong {
+        check(
+            &format!("upstream.endpoints = ['{wrong}']"),
+            &format!("`upstream.endpoints` has \"{wrong}\": {expected}"),
+        );
+    }
+    check(
+        "upstream.endpoints = []",
+        "`upstream.endpoints` is []: expected a list, not empty: http://HOST[:PORT]",
+    );
+    check(
+        "upstream.endpoints = 'http://k'",
+        "`upstream.endpoints` is \"http://k\": expected a list, not empty: http://HOST[:PORT]\n  hint: write it in brackets: [\"…\"]",
+    );
+    let config = load(
+        "upstream.endpoints = ['http://k', 'HTTP://10.0.0.1:8080', 'http://[fd00::1]:81', 'http://a-b.c_d/']",
+    )
+    .unwrap();
+    let endpoints: Vec<_> = config.upstream.endpoints.iter().map(|at| (&*at.host, at.port)).collect();
+    assert_eq!(endpoints, [("k", 80), ("10.0.0.1", 8080), ("fd00::1", 81), ("a-b.c_d", 80)]);
+}
+
+#[test]
+fn a_password_is_not_shown() {
+    check(
+        "upstream.endpoints = ['http://user:secret@k']",
+        "`upstream.endpoints` has \"http://…@k\": expected no user information\n  hint: \"http://k\"; each request brings its own token",
+    );
+    for wrong in
+        ["http://user:sec/ret@k", "http://user:sec@ret@k", "http://user:sec@ret/@k", "http://user:sec?ret@k"]
+    {
+        let text = load(&format!("upstream.endpoints = ['{wrong}']")).unwrap_err();
+        assert!(text.contains(": expected no user information"), "{text}");
+        assert!(!text.contains("sec") && !text.contains("ret"), "{text}");
+    }
+    check(
+        "upstream.endpoints = ['user:secret@k']",
+        "`upstream.endpoints` has \"…@k\": expected http://HOST[:PORT]",
+    );
+    let list = load("upstream.endpoints = 'http://user:secret@k'").unwrap_err();
+    assert!(!list.contains("secret"), "{list}");
+}
+
+#[test]
+fn path_prefixes() {
+    let expected = "expected \"\", or a path such as \"/data-protect\"";
+    let segments = "segments of letters, digits and - . _ ~, not empty, not \".\" or \"..\"";
+    for (wrong, hint) in [
+        ("data", "\"/data\""),
+        ("/data/", "without the slash at the end: \"/data\""),
+        ("/", "without the slash at the end: \"\""),
+        ("/a//b", segments),
+        ("/a/../b", segments),
+        ("/a%20b", segments),
+        ("/a?b", segments),
+    ] {
+        check(
+            &format!("upstream.path_prefix = '{wrong}'"),
+            &format!("`upstream.path_prefix` is \"{wrong}\": {expected}\n  hint: {hint}"),
+        );
+    }
+    assert_eq!(&*load("upstream.path_prefix = '/a/b-c.d_e~1'").unwrap().proxy.path_prefix, "/a/b-c.d_e~1");
+}
+
+#[test]
+fn trusted_peers() {
+    let hint = "expected addresses and ranges of addresses\n  hint:";
+    let examples = "\"10.0.0.0/8\", \"192.0.2.1\", \"fd00::/8\"";
+    for (wrong, expected) in [
+        ("lb", format!("{hint} {examples}")),
+        ("10.0.0.0/33", format!("{hint} 0 to 32 bits after the slash")),
+        ("fd00::/129", format!("{hint} 0 to 128 bits after the slash")),
+        ("10.0.0.0/", format!("{hint} 0 to 32 bits after the slash")),
+        (
+            "10.0.0.5/8",
+            "expected an address without bits beyond its range\n  hint: \"10.0.0.0/8\" or \"10.0.0.5\""
+                .into(),
+        ),
+    ] {
+        check(
+            &format!("server.trusted_peers = ['{wrong}']"),
+            &format!("`server.trusted_peers` has \"{wrong}\": {expected}"),
+        );
+    }
+    check(
+        "server.trusted_peers = [10]",
+        "`server.trusted_peers` has 10: expected addresses and ranges of addresses\n  hint: write it in quotes",
+    );
+    check(
+        "server.trusted_peers = ['::1', '::1']",
+        "`server.trusted_peers` has \"::1\": expected each item only once\n  hint: item 1 of the list is the same",
+    );
+    let config =
+        load("server.trusted_peers = ['10.0.0.0/8', '::1', '0.0.0.0/0', 'fd00::/8', '192.0.2.1/32']")
+            .unwrap();
+    let peers: Vec<_> = config.proxy.trusted_peers.iter().map(|peer| (peer.address, peer.bits)).collect();
+    let address = |text: &str| text.parse::<IpAddr>().unwrap();
+    let expected = [("10.0.0.0", 8), ("::1", 128), ("0.0.0.0", 0), ("fd00::", 8), ("192.0.2.1", 32)];
+    assert_eq!(peers, expected.map(|(text, bits)| (address(text), bits)));
+}
+
+#[test]
+fn applications() {
+    let hint = "lower-case letters and digits in groups joined by single - . _, such as \"acme-*\"";
+    for wrong in ["", "Acme", "a--b", "-a", "a-", "a b", "ä", "a--*", ".*", "a+*"] {
+        check(
+            &format!("policy.applications = ['{wrong}']"),
+            &format!(
+                "`policy.applications` has \"{wrong}\": expected the name of an application, or its start followed by `*`\n  hint: {hint}"
+            ),
+        );
+    }
+    for wrong in ["a*b", "*a", "**", "a*-*"] {
+        check(
+            &format!("policy.applications = ['{wrong}']"),
+            &format!("`policy.applications` has \"{wrong}\": expected a `*` only at the end"),
+        );
+    }
+    let config = load("policy.applications = ['a', 'a-b.c_d9', 'a*', 'a-*', '9']").unwrap();
+    assert_eq!(config.policy.default.applications.patterns().count(), 5);
+    assert!(!load("policy.applications = []").unwrap().policy.default.applications.admit("a"));
+}
+
+#[test]
+fn bridged_keys() {
+    let long = "k".repeat(256);
+    for (wrong, expected) in [
+        ("", "expected a key of 1 to 255 bytes"),
+        ("a/b", "expected letters, digits, spaces and - _ : . #"),
+        ("karbor-a", "expected a key without a namespace\n  hint: `[policy.karbor_keys]` is for it"),
+        ("x-a--b", "expected a key without a namespace\n  hint: `applications` admits it"),
+        (" a", "expected a key without a space at its ends"),
+    ] {
+        check(
+            &format!("policy.bridged_keys = ['{wrong}']"),
+            &format!("`policy.bridged_keys` has \"{wrong}\": {expected}"),
+        );
+    }
+    assert!(load(&format!("policy.bridged_keys = ['{long}']")).unwrap_err().contains("1 to 255 bytes"));
+    check(
+        "policy.bridged_keys = ['a', 'b', 'a']",
+        "`policy.bridged_keys` has \"a\": expected each item only once\n  hint: item 1 of the list is the same",
+    );
+    assert_eq!(
+        load(&format!("policy.bridged_keys = ['{}']", &long[1..])).unwrap().policy.bridged_keys.len(),
+        1
+    );
+    assert!(load("policy.bridged_keys = []").unwrap().policy.bridged_keys.is_empty());
+}
+
+#[test]
+fn karbor_keys() {
+    let ends = "expected a name after `karbor-`, without a space at its ends";
+    for (key, expected) in [
+        ("created-by", "expected a key that begins with `karbor-`\n  hint: `karbor-created-by`"),
+        ("karbor-", ends),
+        ("karbor- a", ends),
+        ("karbor-a ", ends),
+        ("karbor-a/b", "expected letters, digits, spaces and - _ : . #"),
+        ("karbor-ä", "expected letters, digits, spaces and - _ : . #"),
+    ] {
+        let shown = if key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            key.to_owned()
+        } else {
+            format!("\"{key}\"")
+        };
+        check(
+            &format!("policy.karbor_keys.'{key}' = {{}}"),
+            &format!("`policy.karbor_keys.{shown}`: {expected}"),
+        );
+    }
+    check(
+        "policy.karbor_keys.karbor-a = []",
+        "`policy.karbor_keys.karbor-a` is []: expected a table\n  hint: `[policy.karbor_keys.karbor-a]`",
+    );
+    check(
+        "policy.karbor_keys.karbor-a.values = []",
+        "`policy.karbor_keys.karbor-a.values` is []: expected a list, not empty: values",
+    );
+    check(
+        "policy.karbor_keys.karbor-a.value = 1",
+        "`policy.karbor_keys.karbor-a.value`: no such setting\n  hint: did you mean `policy.karbor_keys.karbor-a.values`?",
+    );
+    let config =
+        load("policy.karbor_keys.karbor-a = { values = ['x', ''] }\npolicy.karbor_keys.'karbor-b: #' = {}")
+            .unwrap();
+    let keys: Vec<_> = config.policy.karbor_keys.iter().map(|(key, values)| (&**key, values.len())).collect();
+    assert_eq!(keys, [("karbor-a", 2), ("karbor-b: #", 0)]);
+    assert_eq!(load("[policy.karbor_keys]").unwrap().policy.karbor_keys.len(), 3);
+}
+
+#[test]
+fn audit_files() {
+    use karbor_admission::telemetry::audit::AuditSink;
+    check("audit.file = 'a/'", "`audit.file` is \"a/\": expected a file, not a folder");
+    check("audit.file = \"a\\n\"", "`audit.file` is \"a\\n\": expected a path without control characters");
+    for (written, sink) in
+        [("", AuditSink::None), ("-", AuditSink::Stdout), ("/var/a", AuditSink::File("/var/a".into()))]
+    {
+        assert_eq!(load(&format!("audit.file = '{written}'")).unwrap().audit.sink, sink);
+    }
+}

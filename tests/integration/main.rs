@@ -1,0 +1,26 @@
+//! Whole-process tests: the real `App` on free ports, real sockets on both sides. Where does my test go?
+//!
+//! `create` admitted creations; `rules` each rule's status and code; `short_form` the specification's own
+//! path; `stances` observe, warn, off and limits by tenant; `update` later mutation; `refusals` what is
+//! refused by its bytes; `pipelining` what follows on a connection; `pass_through`, `headers`, `streams`
+//! everything else that goes by; `upstream_failures`, `upstream_pool` Karbor misbehaving; `lifecycle` start,
+//! drain, bounds; `departures` clients that leave; `observability` audit lines, metrics, log.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
+
+mod create;
+mod departures;
+mod headers;
+mod lifecycle;
+mod observability;
+mod pass_through;
+mod pipelining;
+mod refusals;
+mod rules;
+mod short_form;
+mod stances;
+mod streams;
+mod support;
+mod update;
+mod upstream_failures;
+mod upstream_pool;

@@ -1,0 +1,43 @@
+//! What the tests stand on: the real `App` on free ports, clients that look at every byte, Karbors that
+//! misbehave on order.
+//!
+//! `app` the proxy under test; `stage` the proxy before the stand-in; `scripted` upstreams of our own;
+//! `client`, `request`, `reply` the client's side; `message` HTTP as bytes; `metrics` and `system` what can
+//! be observed from outside. Nothing here waits without a bound.
+
+mod app;
+mod client;
+mod gate;
+mod message;
+mod metrics;
+mod reply;
+mod request;
+mod scripted;
+mod stage;
+mod system;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use app::{TestApp, config};
+pub(crate) use client::Client;
+pub(crate) use gate::Gate;
+pub(crate) use message::{Fields, Wire};
+pub(crate) use metrics::Metrics;
+pub(crate) use reply::{Fault, Reply};
+pub(crate) use request::{PROJECT, Request, TOKEN, checkpoints};
+pub(crate) use scripted::{Link, Scripted, json_answer};
+pub(crate) use stage::{Stage, body_of, stage};
+pub(crate) use system::{resident_bytes, until_read, until_server_closed};
+
+/// How long anything may take that should happen at once: generous, because the machine may be busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Looks again and again until `holds`.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
