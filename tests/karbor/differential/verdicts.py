@@ -164,7 +164,8 @@ class Ledger:
                 objection = judge.objection(call)
                 if objection:
                     yield bypass(record, call, objection)
-            if not unsettled:
+            # Its answer is not the client's: where the probe was lost, nothing tells whose question it was.
+            if not unsettled and not is_question(record):
                 yield Failure('unseen', 'Karbor got %s %a, which nobody sent' % (record['method'], record['path']))
 
 
