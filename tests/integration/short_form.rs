@@ -154,3 +154,16 @@ fn says_so_where_a_plan_names_no_provider() {
         assert_eq!(line["verdict"], "upstream-failed");
     }
 }
+
+/// Without a token noauth answers 204 (facts, section 7): the question's answer is the caller's, and nothing
+/// was created.
+#[test]
+fn passes_any_answer_but_the_plan_on() {
+    let karbor = Scripted::answering("HTTP/1.1 204 No Content\r\n\r\n");
+    let app = TestApp::before(karbor.address, "");
+    assert_eq!(app.client().ask(&short("checkpoint", &flat("7", "{}"))).status, 204);
+    assert_eq!(karbor.seen().len(), 1, "no creation is sent");
+    assert_eq!(app.audit(1)[0]["upstream_status"], 204);
+    assert_eq!(app.metrics().sum("admitted_checkpoints_total", &[]), 0.0);
+    app.stop();
+}
