@@ -1,7 +1,5 @@
 //! Streaming pass-through: both ways, with bounded memory, whatever the size.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::header;
 use http::request::Parts;
@@ -70,9 +68,9 @@ pub(super) fn stream(
     mut exchange: Exchange,
     answer: Answer<RequestBody>,
 ) -> Response<AnswerBody> {
-    let Answer { response, lease, first_byte } = answer;
+    let Answer { response, lease } = answer;
     let (mut parts, incoming) = response.into_parts();
-    note_answer(&mut exchange, &mut parts, first_byte);
+    note_answer(&mut exchange, &mut parts);
     exchange.answers(parts.status.as_u16());
     Response::from_parts(parts, AnswerBody::stream(incoming, lease, proxy.stall_timeout, exchange))
 }
@@ -89,9 +87,9 @@ pub(super) async fn settle(
     if !answer.response.status().is_success() {
         return stream(proxy, exchange, answer);
     }
-    let Answer { response, lease, first_byte } = answer;
+    let Answer { response, lease } = answer;
     let (mut parts, incoming) = response.into_parts();
-    note_answer(&mut exchange, &mut parts, first_byte);
+    note_answer(&mut exchange, &mut parts);
     let body = match collect_answer(incoming, proxy.stall_timeout).await {
         Ok(body) => body,
         Err(failure) => return fail(proxy, exchange, &failure, method, request_id),
@@ -105,8 +103,8 @@ pub(super) async fn settle(
     Response::from_parts(parts, AnswerBody::whole(body, exchange))
 }
 
-fn note_answer(exchange: &mut Exchange, parts: &mut response::Parts, first_byte: Duration) {
-    exchange.karbor_answered(parts.status.as_u16(), first_byte);
+fn note_answer(exchange: &mut Exchange, parts: &mut response::Parts) {
+    exchange.karbor_answered(parts.status.as_u16());
     if let Some(request_id) = request_id::given(&parts.headers) {
         exchange.names_request(request_id);
     }

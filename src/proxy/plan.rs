@@ -62,7 +62,6 @@ async fn ask(proxy: &Proxy, creation: &Parts, tenant: &str, plan: &str) -> Resul
     if status != StatusCode::OK {
         return Ok(Provider::Answer(answer));
     }
-    proxy.desk.metrics.upstream_answered(status.as_u16(), answer.first_byte);
     let body = collect_answer(answer.response.into_body(), proxy.stall_timeout).await?;
     answer.lease.give_back();
     provider_of_plan(&body).map(Provider::Found).ok_or(Failure::Answer("its plan names no provider"))

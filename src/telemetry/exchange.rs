@@ -196,11 +196,10 @@ impl Exchange {
     }
 
     /// Karbor's answer has begun.
-    pub fn karbor_answered(&mut self, status: u16, first_byte: Duration) {
+    pub fn karbor_answered(&mut self, status: u16) {
         self.course = Course::Answered;
         self.answered = Some(Instant::now());
         self.upstream_status = Some(status);
-        self.desk.metrics.upstream_answered(status, first_byte);
     }
 
     /// Karbor gave no whole answer.

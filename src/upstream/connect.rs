@@ -9,13 +9,15 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::socket::{Socket, Written};
 use super::{Endpoint, Failure};
 
 /// Large answers are read in parts of this size: twice as fast as with larger ones, and a tenth of the
 /// memory.
 const READ_BYTES: usize = 32 * 1024;
 
-type Wire<B> = (SendRequest<B>, Connection<TokioIo<TcpStream>, B>);
+/// A connection, what drives it, and how much was written to it.
+type Wire<B> = (SendRequest<B>, Connection<Socket, B>, Written);
 
 /// Connects, within `most`.
 pub(super) async fn connect<B>(endpoint: &Endpoint, most: Duration) -> Result<Wire<B>, Failure>
@@ -32,9 +34,11 @@ where
     };
     // A head and a body written apart would otherwise wait for the acknowledgement of the first.
     let _ = socket.set_nodelay(true);
-    http1::Builder::new()
+    let (socket, written) = Socket::new(TokioIo::new(socket));
+    let (sender, connection) = http1::Builder::new()
         .max_buf_size(READ_BYTES)
-        .handshake(TokioIo::new(socket))
+        .handshake(socket)
         .await
-        .map_err(|source| Failure::of_exchange(source, false))
+        .map_err(|source| Failure::of_exchange(source, false))?;
+    Ok((sender, connection, written))
 }

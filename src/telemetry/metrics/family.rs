@@ -86,7 +86,7 @@ families! {
     REFUSALS = "refusals_total", Kind::Counter, ["reason"],
         "Requests refused because they could not be reviewed with certainty.";
     UPSTREAM_REQUESTS = "upstream_requests_total", Kind::Counter, ["status"],
-        "Answers of Karbor, by class of status.";
+        "Requests of which Karbor got at least a part, by the class of its answer's status, or none.";
     UPSTREAM_FAILURES = "upstream_failures_total", Kind::Counter, ["kind"],
         "Requests to which Karbor gave no whole answer.";
     UPSTREAM_FIRST_BYTE = "upstream_first_byte_seconds", Kind::Histogram(FIRST_BYTE), [],

@@ -126,7 +126,8 @@ fn statuses_count_by_class() {
     for status in [100, 200, 299, 304, 404, 500, 599, 0, 99, 600, 65535] {
         worker.upstream_answered(status, Duration::from_millis(3));
     }
-    let classes = [("1xx", "1"), ("2xx", "2"), ("3xx", "1"), ("4xx", "1"), ("5xx", "6")];
+    worker.upstream_unanswered();
+    let classes = [("1xx", "1"), ("2xx", "2"), ("3xx", "1"), ("4xx", "1"), ("5xx", "6"), ("none", "1")];
     for (class, count) in classes {
         check(&hub, &[(&format!(r#"upstream_requests_total{{status="{class}"}}"#), Some(count))]);
     }

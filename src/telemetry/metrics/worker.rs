@@ -16,7 +16,9 @@ use crate::karbor::route::RouteKind;
 use crate::policy::{Bound, Charge, Enforcement, Limits, Rule, Violations};
 use crate::wire::Refusal;
 
-pub(super) const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// What came of a request that was sent to Karbor; the last is that no answer began.
+pub(super) const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", UNANSWERED];
+const UNANSWERED: &str = "none";
 /// The limits whose use is measured.
 pub(super) const USED_LIMITS: [&str; 2] = ["entries", "total_bytes"];
 
@@ -144,6 +146,11 @@ impl WorkerMetrics {
         let class = if (100..600).contains(&status) { usize::from(status / 100) - 1 } else { 4 };
         self.upstream_requests[class].inc();
         self.upstream_first_byte.observe(first_byte.as_secs_f64());
+    }
+
+    /// Karbor got at least a part of a request, and no answer had begun when it was given up.
+    pub fn upstream_unanswered(&self) {
+        self.upstream_requests[STATUS_CLASSES.len() - 1].inc();
     }
 
     /// Karbor gave no whole answer.
