@@ -81,7 +81,7 @@ pub(super) async fn serve<H: Handler>(
     };
     let socket = connection.into_parts().io.into_inner().into_socket();
     match ended {
-        End::Cut => drop(socket),
+        End::Cut => cut(&socket),
         End::Quiet if standing.unread.get() && !standing.closed.get() => linger(socket).await,
         End::Quiet => drop(socket),
         End::Refused(refusal) => refuse(socket, &handler.refuse(&peer, refusal)).await,
@@ -191,6 +191,11 @@ fn overdue(standing: &Standing, options: &ServerOptions) -> Option<End> {
         (None, Some(_)) => End::Refused(Refusal::HeadTimeout),
         (None, None) => End::Quiet,
     })
+}
+
+/// Ends with a reset: an orderly end would keep in the system's memory what the client does not take.
+fn cut(socket: &TcpStream) {
+    let _ = socket.set_zero_linger();
 }
 
 /// Says why, and lets the client read it: closing on unread bytes would take the answer back.

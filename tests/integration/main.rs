@@ -4,7 +4,8 @@
 //! path; `stances` observe, warn, off and limits by tenant; `update` later mutation; `refusals` what is
 //! refused by its bytes; `pipelining` what follows on a connection; `pass_through`, `headers`, `streams`
 //! everything else that goes by; `upstream_failures`, `upstream_pool` Karbor misbehaving; `lifecycle` start,
-//! drain, bounds; `departures` clients that leave; `observability` audit lines, metrics, log.
+//! drain, bounds; `departures` clients that leave; `slow` clients that dribble; `observability` audit lines,
+//! metrics, log.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
@@ -18,6 +19,7 @@ mod pipelining;
 mod refusals;
 mod rules;
 mod short_form;
+mod slow;
 mod stances;
 mod streams;
 mod support;
