@@ -105,9 +105,21 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
+    // What is accepted inherits them.
+    bound_buffers(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(1024)?;
     Ok(socket.into())
+}
+
+/// What the system may hold for a connection in each direction. Left to itself it takes megabytes for every
+/// client that does not read, until the machine has no memory for any socket.
+const SOCKET_BUFFER_BYTES: u32 = 128 * 1024;
+
+fn bound_buffers(socket: &Socket) -> io::Result<()> {
+    socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES as usize)?;
+    // Not the send buffer: what is under way may be as much as the way takes.
+    socket.set_tcp_notsent_lowat(SOCKET_BUFFER_BYTES)
 }
 
 /// Accepts on `listener` until the order to drain; returns without waiting for open connections, which

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http_body::Body;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -14,6 +15,9 @@ use super::{Endpoint, Failure};
 /// Large answers are read in parts of this size: twice as fast as with larger ones, and a tenth of the
 /// memory.
 const READ_BYTES: usize = 32 * 1024;
+
+/// What the system may hold for a connection in each direction: see `server`. Karbor is near, so this is no brake.
+const SOCKET_BUFFER_BYTES: u32 = 128 * 1024;
 
 type Wire<B> = (SendRequest<B>, Connection<TokioIo<TcpStream>, B>);
 
@@ -30,6 +34,7 @@ where
         Ok(Err(source)) => return Err(Failure::Connect { endpoint: name(), source }),
         Err(_elapsed) => return Err(Failure::ConnectTimeout { endpoint: name() }),
     };
+    bound_buffers(&SockRef::from(&socket));
     // A head and a body written apart would otherwise wait for the acknowledgement of the first.
     let _ = socket.set_nodelay(true);
     http1::Builder::new()
@@ -37,4 +42,10 @@ where
         .handshake(TokioIo::new(socket))
         .await
         .map_err(|source| Failure::of_exchange(source, false))
+}
+
+/// Where the system does not take it, it holds more.
+fn bound_buffers(socket: &SockRef<'_>) {
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES as usize);
+    let _ = socket.set_tcp_notsent_lowat(SOCKET_BUFFER_BYTES);
 }
