@@ -171,7 +171,7 @@ impl Order {
                 Ok(Provider::Answer(answer)) => {
                     // Nothing was created, whatever the status: without a token, noauth answers 204.
                     self.exchange.admitted(None, admitted.noted);
-                    let mut answer = forward::stream(&self.proxy, self.exchange, answer);
+                    let mut answer = forward::stream(&self.proxy, self.exchange, *answer);
                     respond::add_warning(&mut answer, warning);
                     return answer;
                 }

@@ -31,7 +31,7 @@ pub(super) enum Provider {
     /// It is kept there.
     Found(ProviderId),
     /// Anything but 200: for the caller, unchanged.
-    Answer(Answer<RequestBody>),
+    Answer(Box<Answer<RequestBody>>),
 }
 
 /// Asks Karbor for the plan. `creation` is the creation as it would be sent, apart from its target;
@@ -60,7 +60,7 @@ async fn ask(proxy: &Proxy, creation: &Parts, tenant: &str, plan: &str) -> Resul
     let answer = forward::send(proxy, question).await?;
     let status = answer.response.status();
     if status != StatusCode::OK {
-        return Ok(Provider::Answer(answer));
+        return Ok(Provider::Answer(Box::new(answer)));
     }
     proxy.desk.metrics.upstream_answered(status.as_u16(), answer.first_byte);
     let body = collect_answer(answer.response.into_body(), proxy.stall_timeout).await?;

@@ -10,19 +10,24 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::prelude::{Counted, Prelude};
 use super::{Endpoint, Failure};
 
 /// Large answers are read in parts of this size: twice as fast as with larger ones, and a tenth of the
 /// memory.
-const READ_BYTES: usize = 32 * 1024;
+pub(super) const READ_BYTES: usize = 32 * 1024;
 
 /// What the system may hold for a connection in each direction: see `server`. Karbor is near, so this is no brake.
 const SOCKET_BUFFER_BYTES: u32 = 128 * 1024;
 
-type Wire<B> = (SendRequest<B>, Connection<TokioIo<TcpStream>, B>);
+type Wire<B> = (SendRequest<B>, Connection<TokioIo<Counted<TcpStream>>, B>);
 
-/// Connects, within `most`.
-pub(super) async fn connect<B>(endpoint: &Endpoint, most: Duration) -> Result<Wire<B>, Failure>
+/// Connects, within `most`; the socket counts by `prelude`.
+pub(super) async fn connect<B>(
+    endpoint: &Endpoint,
+    most: Duration,
+    prelude: Prelude,
+) -> Result<Wire<B>, Failure>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -39,7 +44,7 @@ where
     let _ = socket.set_nodelay(true);
     http1::Builder::new()
         .max_buf_size(READ_BYTES)
-        .handshake(TokioIo::new(socket))
+        .handshake(TokioIo::new(Counted::new(socket, prelude)))
         .await
         .map_err(|source| Failure::of_exchange(source, false))
 }

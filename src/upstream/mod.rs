@@ -5,6 +5,7 @@
 mod connect;
 mod failure;
 mod pool;
+mod prelude;
 
 use std::future::Future;
 use std::pin::pin;
@@ -23,6 +24,7 @@ pub use pool::Lease;
 use crate::drain;
 use crate::telemetry::metrics::{Side, WorkerMetrics};
 use pool::{Link, Pool};
+use prelude::Prelude;
 
 /// Where one Karbor API listens. Plain HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,11 +140,12 @@ where
     }
 
     async fn connect(&self, endpoint: &Endpoint, at: usize) -> Result<Link<B>, Failure> {
-        let sender = connect::connect(endpoint, self.options.connect_timeout).await?;
+        let prelude = Prelude::default();
+        let sender = connect::connect(endpoint, self.options.connect_timeout, prelude.clone()).await?;
         self.metrics.connection_opened(Side::Upstream);
         let metrics = self.metrics.clone();
         let (sender, connection) = sender;
-        let (link, let_go) = Link::new(sender, at);
+        let (link, let_go) = Link::new(sender, at, prelude);
         drain::spawn_cut(async move {
             let mut connection = pin!(connection);
             // An error is told to whoever waits for an answer on it.
@@ -167,9 +170,11 @@ where
             request.headers_mut().insert(header::HOST, host.clone());
         }
         let handed_over = Instant::now();
+        link.prelude().begin();
         let sending = link.sender().try_send_request(request);
         match self.in_time(sending, progress).await {
             Ok(Ok(response)) => {
+                link.prelude().end();
                 let lease = Lease::new(link, self.pool.clone());
                 let first_byte = progress.last().unwrap_or(handed_over).elapsed();
                 Ok(Answer { response, lease, first_byte })

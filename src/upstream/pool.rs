@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::oneshot;
 
+use super::prelude::Prelude;
+
 /// A connection to an endpoint.
 #[derive(Debug)]
 pub(super) struct Link<B> {
     sender: SendRequest<B>,
     endpoint: usize,
+    prelude: Prelude,
     idle_since: Instant,
     /// Dropped with the link: tells the connection's task that nobody will use it again.
     _held: oneshot::Sender<()>,
@@ -19,13 +22,21 @@ pub(super) struct Link<B> {
 
 impl<B> Link<B> {
     /// A link, and what resolves when it is let go.
-    pub(super) fn new(sender: SendRequest<B>, endpoint: usize) -> (Self, oneshot::Receiver<()>) {
+    pub(super) fn new(
+        sender: SendRequest<B>,
+        endpoint: usize,
+        prelude: Prelude,
+    ) -> (Self, oneshot::Receiver<()>) {
         let (held, let_go) = oneshot::channel();
-        (Self { sender, endpoint, idle_since: Instant::now(), _held: held }, let_go)
+        (Self { sender, endpoint, prelude, idle_since: Instant::now(), _held: held }, let_go)
     }
 
     pub(super) const fn sender(&mut self) -> &mut SendRequest<B> {
         &mut self.sender
+    }
+
+    pub(super) const fn prelude(&self) -> &Prelude {
+        &self.prelude
     }
 
     pub(super) const fn endpoint(&self) -> usize {
