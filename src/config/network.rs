@@ -8,6 +8,8 @@ use crate::upstream::Endpoint;
 
 /// The port of an endpoint that names none.
 const HTTP_PORT: u16 = 80;
+/// The bits before an IPv4 address in an IPv6 one.
+const MAPPED_BITS: u8 = 96;
 /// The longest host name.
 const HOST_BYTES: usize = 253;
 
@@ -45,7 +47,7 @@ fn address(text: &str, example: SocketAddr) -> Result<SocketAddr, Wrong> {
     })
 }
 
-/// An address, or a range written `ADDRESS/BITS`.
+/// An address, or a range written `ADDRESS/BITS`. IPv4 in IPv6 (`::ffff:10.0.0.5`) is IPv4, as it is of peers.
 pub(super) fn address_range(text: &str) -> Result<AddressRange, Wrong> {
     let (address, bits) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(bits)),
@@ -63,7 +65,12 @@ pub(super) fn address_range(text: &str) -> Result<AddressRange, Wrong> {
     };
     let network = masked(address, bits);
     if network == address {
-        Ok(AddressRange { address, bits })
+        Ok(match (address.to_canonical(), bits.checked_sub(MAPPED_BITS)) {
+            (IpAddr::V4(mapped), Some(bits)) if address.is_ipv6() => {
+                AddressRange { address: mapped.into(), bits }
+            }
+            _ => AddressRange { address, bits },
+        })
     } else {
         Err(Wrong::expected("an address without bits beyond its range")
             .with_hint(format!("\"{network}/{bits}\" or \"{address}\"")))

@@ -82,7 +82,7 @@ fn says_who_the_client_is_in_place_of_an_untrusted_claim() {
 
 #[test]
 fn passes_the_claims_of_a_trusted_peer_on() {
-    for trusted in ["127.0.0.1", "127.0.0.0/8"] {
+    for trusted in ["127.0.0.1", "127.0.0.0/8", "::ffff:127.0.0.1", "::ffff:127.0.0.0/104"] {
         let fields = forwarded(
             &format!("[server]\ntrusted_peers = [\"192.0.2.0/24\", \"{trusted}\"]"),
             &get()
