@@ -41,8 +41,9 @@ impl Setting {
 pub(super) const SHIPPED_KARBOR_KEYS: [&str; 3] =
     ["karbor-created-by", "karbor-trigger-id", "karbor-scheduled-operation-id"];
 
-/// The headers by which Karbor's own middleware tells the API who asks: what keystonemiddleware sets and
-/// removes; `X-Service-Token` is a credential, and stays.
+/// The headers by which Karbor's own middleware tells the API who asks: all that keystonemiddleware sets. It takes
+/// them from requests itself, but for `OpenStack-System-Scope`. `X-Service-Token` is checked like `X-Auth-Token`,
+/// and without it a service could not act for a user whose token has run out; so it is no claim, and stays.
 const IDENTITY_HEADERS: &str = concat!(
     r#"["x-identity-status", "x-user", "x-user-id", "x-user-name", "x-user-domain-id", "x-user-domain-name", "#,
     r#""x-project-id", "x-project-name", "x-project-domain-id", "x-project-domain-name", "x-domain-id", "#,
@@ -50,7 +51,7 @@ const IDENTITY_HEADERS: &str = concat!(
     r#""x-service-catalog", "x-service-identity-status", "x-service-user-id", "x-service-user-name", "#,
     r#""x-service-user-domain-id", "x-service-user-domain-name", "x-service-project-id", "#,
     r#""x-service-project-name", "x-service-project-domain-id", "x-service-project-domain-name", "#,
-    r#""x-service-roles"]"#,
+    r#""x-service-roles", "openstack-system-scope"]"#,
 );
 
 const MIB: u64 = 1 << 20;
