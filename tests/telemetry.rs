@@ -69,6 +69,7 @@ fn busy_hub() -> MetricsHub {
     for number in 0..3 {
         let worker = hub.worker().unwrap();
         let tenant = TenantId::new(format!("t{number}"));
+        worker.tenant_confirmed(&tenant);
         worker.rejection(&tenant, Rule::NotAMap, Enforcement::Enforce);
         let charge = Charge { entries: 3, bytes: 100, bridged: vec![0] };
         worker.admitted(&tenant, &charge, &Limits::SHIPPED);

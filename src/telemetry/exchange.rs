@@ -286,8 +286,11 @@ impl Exchange {
     fn count_judged(&self, judged: &Judged) {
         let Some(subject) = &judged.subject else { return };
         let metrics = &self.desk.metrics;
-        metrics.rejections(&subject.tenant, &judged.violations);
         let carried_out = self.upstream_status.is_some_and(|status| (200..300).contains(&status));
+        if carried_out {
+            metrics.tenant_confirmed(&subject.tenant);
+        }
+        metrics.rejections(&subject.tenant, &judged.violations);
         if let Some(charge) = judged.charge.as_ref().filter(|_| carried_out) {
             metrics.admitted(
                 &subject.tenant,

@@ -215,9 +215,14 @@ fn tenants_beyond_the_places_are_other() {
         ("é", "other"),
         (&"x".repeat(65), "other"),
     ] {
+        labels.confirm(&TenantId::new(strange));
         check_label(&labels, strange, expected);
     }
-    check_label(&labels, "default", "tenant:default");
+    for tenant in ["default", &"x".repeat(64), "late"] {
+        check_label(&labels, tenant, "other");
+        labels.confirm(&TenantId::new(tenant));
+        labels.confirm(&TenantId::new(tenant));
+    }
     check_label(&labels, &"x".repeat(64), &"x".repeat(64));
     check_label(&labels, "late", "other");
     check_label(&labels, "default", "tenant:default");
@@ -228,12 +233,13 @@ fn tenants_beyond_the_places_are_other() {
 }
 
 #[test]
-fn many_unknown_tenants_make_one_series() {
+fn many_tenants_make_one_series() {
     let hub = hub(&[], 1);
     let (one, other) = (hub.worker().unwrap(), hub.worker().unwrap());
     for number in 0..500 {
         let worker = if number % 2 == 0 { &one } else { &other };
         let tenant = TenantId::new(format!("t{number}"));
+        worker.tenant_confirmed(&tenant);
         worker.rejection(&tenant, Rule::NotAMap, Enforcement::Enforce);
     }
     check(

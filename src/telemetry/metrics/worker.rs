@@ -86,6 +86,11 @@ impl WorkerMetrics {
         self.requests[request_index(route, method, outcome)].inc();
     }
 
+    /// Karbor carried out a request of `tenant`, so there is one.
+    pub fn tenant_confirmed(&self, tenant: &TenantId) {
+        self.tenants.confirm(tenant);
+    }
+
     /// A request of `tenant` broke `rule`. Once for each rule and request; `Off` is not counted.
     pub fn rejection(&self, tenant: &TenantId, rule: Rule, enforcement: Enforcement) {
         self.rejection_of(&self.tenants.of(tenant), rule, enforcement);
