@@ -76,6 +76,9 @@ pub(super) async fn create(
         Ok(admitted) => admitted,
         Err(stop) => return stop.answer(exchange, &request_id),
     };
+    // What is carried out is answered to whoever may still listen.
+    peer.stay.owe();
+    let stay = peer.stay.clone();
     let (answer, answered) = oneshot::channel();
     let told = request_id.clone();
     drain::spawn_awaited(proxy.drain.watcher(), |watcher| async move {
@@ -86,7 +89,11 @@ pub(super) async fn create(
         drop(watcher);
     });
     // The task is only gone without an answer if it ended badly.
-    answered.await.unwrap_or_else(|_gone| respond::ended_badly(&told))
+    let mut answer = answered.await.unwrap_or_else(|_gone| respond::ended_badly(&told));
+    if stay.is_closed() {
+        answer.body_mut().client_left();
+    }
+    answer
 }
 
 async fn review(

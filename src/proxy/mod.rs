@@ -43,7 +43,7 @@ use crate::drain::Trigger;
 use crate::karbor::route::Route;
 use crate::karbor::target::Target;
 use crate::policy::Policy;
-use crate::server::Handler;
+use crate::server::{Handler, Stay};
 use crate::telemetry::exchange::{Desk, Exchange, Subject};
 use crate::telemetry::log::Throttle;
 use crate::telemetry::metrics::ConnectionRefusal;
@@ -242,8 +242,8 @@ impl Handler for Proxy {
         peer::is_among(address, &self.options.trusted_peers)
     }
 
-    fn greet(&self, address: SocketAddr) -> Peer {
-        Peer::new(address, &self.options.trusted_peers, self.desk.metrics.clone())
+    fn greet(&self, address: SocketAddr, stay: Rc<Stay>) -> Peer {
+        Peer::new(address, stay, &self.options.trusted_peers, self.desk.metrics.clone())
     }
 
     fn handle(

@@ -3,6 +3,7 @@
 mod connection;
 mod guard;
 mod room;
+mod stay;
 
 use std::future::Future;
 use std::io;
@@ -19,6 +20,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 pub use guard::InBody;
 pub use room::Room;
+pub use stay::Stay;
 
 use crate::drain::{self, Watcher};
 use crate::telemetry::log::Throttle;
@@ -59,14 +61,14 @@ pub trait Handler: 'static {
     type Body: Body<Data = Bytes, Error = Self::BodyError> + Unpin + 'static;
     /// What can go wrong within it.
     type BodyError: std::error::Error + Send + Sync + 'static;
-    /// What the handler keeps of a connection while it lasts; its drop is the connection's end.
+    /// What the handler keeps of a connection while it lasts, and while anything is done for its client.
     type Peer: 'static;
 
     /// Whether `address` may open as many connections as there is room for.
     fn trusts(&self, address: IpAddr) -> bool;
 
-    /// A connection was accepted.
-    fn greet(&self, address: SocketAddr) -> Self::Peer;
+    /// A connection was accepted. The peer keeps the stay.
+    fn greet(&self, address: SocketAddr, stay: Rc<Stay>) -> Self::Peer;
 
     /// Answers one request. Dropped when the client leaves.
     fn handle(
@@ -158,9 +160,9 @@ pub async fn run<H: Handler>(
         };
         let (handler, options) = (handler.clone(), options.clone());
         drain::spawn_awaited(watcher.clone(), |watcher| async move {
-            let peer = Rc::new(handler.greet(address));
-            connection::serve(socket, handler, peer, options, &watcher).await;
-            drop(place);
+            let stay = Rc::new(Stay::at(place));
+            let peer = Rc::new(handler.greet(address, stay.clone()));
+            connection::serve(socket, handler, peer, stay, options, &watcher).await;
         });
     }
 }

@@ -18,7 +18,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("server", &["wire", "telemetry", "drain"]),
     (
         "proxy",
-        &["wire", "karbor", "policy", "telemetry", "upstream", "drain", "server::Handler", "server::InBody"],
+        &[
+            "wire",
+            "karbor",
+            "policy",
+            "telemetry",
+            "upstream",
+            "drain",
+            "server::Handler",
+            "server::InBody",
+            "server::Stay",
+        ],
     ),
     ("admin", &["telemetry", "drain"]),
     (
