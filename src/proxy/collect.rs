@@ -4,14 +4,14 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::BodyFault;
-use super::budget::Share;
+use super::budget::{Budget, Share};
 use crate::upstream::Failure;
 
 /// A body could not be read whole.
@@ -47,12 +47,18 @@ impl Collected {
 const ANSWER_BYTES: u64 = 1024 * 1024;
 
 /// Reads an answer of Karbor's that the proxy needs itself.
-pub(super) async fn collect_answer(incoming: Incoming, most: Duration) -> Result<Bytes, Failure> {
-    match collect(incoming, ANSWER_BYTES, most, None).await {
-        Ok(Collected::Whole(bytes)) => Ok(bytes),
+pub(super) async fn collect_answer(
+    incoming: Incoming,
+    most: Duration,
+    budget: &Budget,
+) -> Result<Bytes, Failure> {
+    let mut share = budget.answer_share();
+    match collect(incoming, ANSWER_BYTES, most, &mut share).await {
+        Ok(Collected::Whole(bytes)) => Ok(share.attach(bytes)),
         Ok(Collected::TooLarge(..)) => Err(Failure::Answer("it is too large")),
         Err(CollectError::Body(BodyFault::Broken(source))) => Err(Failure::broke_off(source)),
-        Err(CollectError::Body(BodyFault::Stalled) | CollectError::NoRoom) => Err(Failure::AnswerStalled),
+        Err(CollectError::Body(BodyFault::Stalled)) => Err(Failure::AnswerStalled),
+        Err(CollectError::NoRoom) => Err(Failure::Answer("there is no memory left for it")),
     }
 }
 
@@ -64,14 +70,14 @@ pub(super) async fn collect(
     mut incoming: Incoming,
     limit: u64,
     most: Duration,
-    mut share: Option<&mut Share>,
+    share: &mut Share,
 ) -> Result<Collected, CollectError> {
     let declared = incoming.size_hint().lower();
     if declared > limit {
         return Ok(Collected::TooLarge(Bytes::new(), incoming));
     }
     let deadline = Instant::now() + most;
-    let mut parts = Parts { first: Bytes::new(), all: BytesMut::new(), declared };
+    let mut parts = Parts { first: Bytes::new(), all: Vec::new(), declared };
     loop {
         let frame = match timeout_at(deadline, incoming.frame()).await {
             Err(_elapsed) => return Err(BodyFault::Stalled.into()),
@@ -79,10 +85,10 @@ pub(super) async fn collect(
             Ok(Some(frame)) => frame.map_err(BodyFault::Broken)?,
         };
         if let Ok(data) = frame.into_data() {
-            if share.as_mut().is_some_and(|share| !share.grow(data.len() as u64)) {
+            parts.push(&data);
+            if !share.hold(parts.held()) {
                 return Err(CollectError::NoRoom);
             }
-            parts.push(data);
         }
         if parts.len() > limit {
             return Ok(Collected::TooLarge(parts.join(), incoming));
@@ -93,7 +99,7 @@ pub(super) async fn collect(
 /// The parts of a body: a body in one part is not copied.
 struct Parts {
     first: Bytes,
-    all: BytesMut,
+    all: Vec<u8>,
     declared: u64,
 }
 
@@ -102,21 +108,30 @@ impl Parts {
         self.first.len().max(self.all.len()) as u64
     }
 
-    fn push(&mut self, data: Bytes) {
-        if self.first.is_empty() {
-            self.first = data;
+    /// Bytes of memory.
+    fn held(&self) -> u64 {
+        self.first.len().max(self.all.capacity()) as u64
+    }
+
+    fn push(&mut self, data: &Bytes) {
+        if self.first.is_empty() && self.all.is_empty() {
+            self.first = data.clone();
             return;
         }
-        if self.all.is_empty() {
-            // Room for what has come and as much again, not for what was promised.
+        // Kept, it would keep all that was read with it.
+        let first = std::mem::take(&mut self.first);
+        let needed = self.all.len() + first.len() + data.len();
+        if needed > self.all.capacity() {
+            // Room for as much again, but neither for what was only promised nor for more than that.
             let declared = usize::try_from(self.declared).unwrap_or(usize::MAX);
-            self.all.reserve(declared.min(2 * (self.first.len() + data.len())));
-            self.all.extend_from_slice(&self.first);
+            let room = (2 * needed).min(declared).max(needed);
+            self.all.reserve_exact(room - self.all.len());
         }
-        self.all.extend_from_slice(&data);
+        self.all.extend_from_slice(&first);
+        self.all.extend_from_slice(data);
     }
 
     fn join(self) -> Bytes {
-        if self.all.is_empty() { self.first } else { self.all.freeze() }
+        if self.all.is_empty() { self.first } else { self.all.into() }
     }
 }

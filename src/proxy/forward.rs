@@ -92,7 +92,7 @@ pub(super) async fn settle(
     let Answer { response, lease, first_byte } = answer;
     let (mut parts, incoming) = response.into_parts();
     note_answer(&mut exchange, &mut parts, first_byte);
-    let body = match collect_answer(incoming, proxy.stall_timeout).await {
+    let body = match collect_answer(incoming, proxy.stall_timeout, &proxy.budget).await {
         Ok(body) => body,
         Err(failure) => return fail(proxy, exchange, &failure, method, request_id),
     };

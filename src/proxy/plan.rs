@@ -63,7 +63,7 @@ async fn ask(proxy: &Proxy, creation: &Parts, tenant: &str, plan: &str) -> Resul
         return Ok(Provider::Answer(Box::new(answer)));
     }
     proxy.desk.metrics.upstream_answered(status.as_u16(), answer.first_byte);
-    let body = collect_answer(answer.response.into_body(), proxy.stall_timeout).await?;
+    let body = collect_answer(answer.response.into_body(), proxy.stall_timeout, &proxy.budget).await?;
     answer.lease.give_back();
     provider_of_plan(&body).map(Provider::Found).ok_or(Failure::Answer("its plan names no provider"))
 }

@@ -70,7 +70,7 @@ pub(super) async fn read(
     let declared = http_body::Body::size_hint(&body).exact();
     let mut share = proxy.budget.share();
     let begun = Instant::now();
-    let collected = collect(body, limit, proxy.options.body_timeout, Some(&mut share)).await;
+    let collected = collect(body, limit, proxy.options.body_timeout, &mut share).await;
     exchange.waited(begun.elapsed());
     let collected = collected?;
     exchange.received(collected.bytes());

@@ -4,7 +4,9 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, PATIENCE, PROJECT, Request, Stage, checkpoints, resident_bytes, stage};
+use crate::support::{
+    Client, PATIENCE, PROJECT, Request, Stage, checkpoints, eventually, resident_bytes, stage, until_read,
+};
 
 /// Of each kind. Both ends of every connection are descriptors of this process.
 const EACH: usize = 50;
@@ -109,4 +111,37 @@ fn dribbling_clients_end_by_their_bounds_and_others_are_served() {
     stage.app.until_counted("connections", &[("side", "downstream")], 0.0);
     assert_eq!(stage.karbor.created(), created, "nothing that was not whole was created");
     assert_eq!(stage.end().iter().filter(|line| line["verdict"] == "refused").count(), 3 * EACH);
+}
+
+/// Bodies that are promised and do not come take no memory; those that come share what there is.
+#[test]
+fn bodies_under_review_share_a_budget() {
+    let stage = stage("[server]\nbody_budget = \"1 MiB\"");
+    let half = |bytes: usize, framing: &str| {
+        let mut client = stage.client();
+        let head = stage.creation("null").without("Content-Length");
+        let (head, body) = match framing {
+            "chunked" => {
+                (head.field("Transfer-Encoding", "chunked"), format!("{bytes:x}\r\n{}", " ".repeat(bytes)))
+            }
+            length => (head.field("Content-Length", length), " ".repeat(bytes)),
+        };
+        client.send(&[head.head(), body.into_bytes()].concat());
+        until_read(&client.wire.stream);
+        client
+    };
+    let promised: Vec<_> = (0..20).map(|_| half(1, "131072")).collect();
+    let whole = stage.creation("null");
+    assert_eq!(stage.ask(&whole).status, 200);
+    // Each fills what the larger ones leave.
+    let sizes = [100_000, 10_000, 1000, 100].into_iter().flat_map(|bytes| [bytes; 30]);
+    let framings = ["131072", "chunked"].into_iter().cycle();
+    let held: Vec<_> = sizes.zip(framings).map(|(bytes, framing)| half(bytes, framing)).collect();
+    eventually("there is no more room", || stage.ask(&whole).status == 503);
+    let refused = stage.ask(&whole);
+    assert_eq!(refused.own_fault(503).codes, ["body-budget"]);
+    assert!(refused.fields.one("retry-after").is_some(), "{refused:?}");
+    assert_eq!(stage.ask(&Request::new("GET", &checkpoints(PROJECT))).status, 200);
+    drop((promised, held));
+    eventually("there is room again", || stage.ask(&whole).status == 200);
 }
