@@ -14,6 +14,12 @@ KIB = 1024
 LONG_HEAD = 64 * KIB - 200
 
 
+def long_head(method, path):
+    """Much of the 64 KiB that a head may have, and a body to follow."""
+    fields = [f"X-{number}: {'x' * 680}" for number in range(88)]
+    return stage.head(method, path, "Content-Length: 99999999", *fields)
+
+
 def states():
     """What a client of each state sends, in pieces. None of them reads."""
     json = "Content-Type: application/json"
@@ -38,6 +44,8 @@ def states():
         "passed body, Karbor does not read": put,
         "answer, client does not read": [stage.head("GET", blob + "endless")],
         "both": [stage.head("PUT", blob + "endless", "Content-Length: 99999999"), b"x" * (4 << 20)],
+        "both, after a long head": [long_head("PUT", blob + "endless"), b"x" * (4 << 20)],
+        "long head, waits for Karbor": [long_head("PUT", blob + "silent")],
     }
 
 
