@@ -173,13 +173,12 @@ fn values<'m>(fields: &'m HeaderMap, name: &str) -> Vec<&'m [u8]> {
     fields.get_all(name).iter().map(HeaderValue::as_bytes).collect()
 }
 
-/// Names in `Connection`, in lower case. A value with bytes beyond ASCII names nothing.
+/// What `Connection` lists, in lower case; what is no name equals none.
 fn named_by_connection(fields: &HeaderMap) -> Vec<String> {
     values(fields, "connection")
         .into_iter()
-        .filter(|value| value.iter().all(|&byte| byte == b'\t' || matches!(byte, b' '..=b'~')))
         .flat_map(|value| value.split(|&byte| byte == b','))
-        .map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase())
+        .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
         .filter(|name| name != "host")
         .collect()
 }
