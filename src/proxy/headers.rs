@@ -10,7 +10,7 @@
 //!    cannot remove them.
 //! 5. `Via` is added.
 //!
-//! From Karbor: only hop-by-hop fields go.
+//! From Karbor: only hop-by-hop fields go, and a length beside a transfer coding.
 
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
