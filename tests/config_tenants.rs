@@ -204,5 +204,5 @@ fn the_revision_follows_the_policy() {
 
 #[test]
 fn the_shipped_revision_is_the_same_everywhere() {
-    assert_eq!(&*policy("").revision, "cfe480527f64");
+    assert_eq!(&*policy("").revision, "e2451cd245ca");
 }

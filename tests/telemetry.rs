@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime};
 use karbor_admission::karbor::route::RouteKind;
 use karbor_admission::karbor::{CheckpointId, ProviderId, TenantId};
 use karbor_admission::policy::{
-    Applications, Bound, Charge, Enforcement, Limits, PolicySpec, Rule, Stances, TenantRules, Violation,
-    Violations,
+    Applications, Bound, Charge, Enforcement, Limits, Measure, PolicySpec, Quotas, Rule, Stances,
+    TenantRules, Violation, Violations,
 };
 use karbor_admission::telemetry::audit::{
     AuditLine, AuditLog, AuditOptions, AuditSink, AuditVerdict, FORMAT_VERSION, KeyNames,
@@ -54,7 +54,7 @@ fn busy_hub() -> MetricsHub {
     let limits = Limits { entries: Bound::Unlimited, ..Limits::SHIPPED };
     let rules = |limits| {
         let (applications, stances) = (Applications::every(), Stances::all(Enforcement::Enforce));
-        Arc::new(TenantRules { limits, applications, stances })
+        Arc::new(TenantRules { limits, quotas: Quotas::UNLIMITED, applications, stances })
     };
     let policy = PolicySpec {
         revision: "r1".into(),
@@ -183,6 +183,7 @@ fn full_line(key_names: KeyNames) -> Value {
         measured: Some(300),
         allowed: Some(255),
         hint: Some("a hint".into()),
+        quota: Some(Measure::StoredBytes),
     };
     log.record(&AuditLine {
         time: SystemTime::now(),

@@ -160,6 +160,7 @@ fn rules(
 ) -> Result<TenantRules, Problem> {
     let applications = |value| kind::list(value, names::application).map(Applications::of);
     Ok(TenantRules {
+        quotas: crate::policy::Quotas::UNLIMITED,
         limits: inherit_limits(settings, limits, base.map(|base| base.limits))?,
         applications: inherit(settings, &own.child("applications"), applications, || {
             base.map(|base| base.applications.clone())

@@ -10,12 +10,16 @@
 //! | a broken rule of form | 400 | mend what the message names |
 //! | `application-not-allowed`, `read-only` | 403 | ask the operator; not change what is set |
 //! | a broken limit on the whole | 413 | send less |
+//! | `quota-exceeded` | 413 | delete what is not needed |
+//! | `rate-exceeded` | 429 | try again when `Retry-After` says |
 //! | `unsupported-media-type` | 415 | send `application/json`, uncoded |
 //! | Karbor cannot be reached, or breaks off | 502 | repeat if not sent; otherwise look first |
 //! | Karbor is late | 504 | the same |
 //! | no room for another connection, or body (`body-budget`) | 503 | try again later |
 //!
 //! Never 401 or 500: the official client hides the text of the one and breaks on the other (facts, section 9).
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
@@ -48,7 +52,12 @@ const fn status_of_rule(rule: Rule) -> StatusCode {
     match rule {
         Rule::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Rule::ApplicationNotAllowed | Rule::ReadOnly => StatusCode::FORBIDDEN,
-        Rule::BodyTooLarge | Rule::TooManyEntries | Rule::ExtraInfoTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Rule::BodyTooLarge
+        | Rule::TooManyEntries
+        | Rule::ExtraInfoTooLarge
+        // As Karbor's own quota on checkpoints (facts, section 8).
+        | Rule::QuotaExceeded => StatusCode::PAYLOAD_TOO_LARGE,
+        Rule::RateExceeded => StatusCode::TOO_MANY_REQUESTS,
         Rule::MalformedBody
         | Rule::DuplicateMember
         | Rule::UnknownMember
@@ -83,6 +92,7 @@ fn fault_of_refusal(refusal: Refusal, message: &str) -> Fault<'_> {
             key: None,
             measured: None,
             allowed: None,
+            quota: None,
             hint: None,
             message: message.to_owned(),
         }],
@@ -136,12 +146,23 @@ pub(super) fn denial(
     let body = words.to_body();
     // These are judged before the body is read, and what is left of it ends the connection.
     let unread = [Rule::UnsupportedMediaType, Rule::BodyTooLarge].contains(&rule);
+    // Waiting helps against the rate alone.
+    let retry_after = violations.retry_after().filter(|_| status == StatusCode::TOO_MANY_REQUESTS);
     exchange.denied(violations);
     let mut answer = with_body(exchange, status, body, request_id);
     if unread {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    if let Some(wait) = retry_after {
+        answer.headers_mut().insert(header::RETRY_AFTER, whole_seconds(wait));
+    }
     answer
+}
+
+/// Rounded up, and at least one, or the client would try in vain.
+fn whole_seconds(wait: Duration) -> HeaderValue {
+    let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+    HeaderValue::from(seconds.max(1))
 }
 
 /// Karbor gave no answer.

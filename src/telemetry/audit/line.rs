@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::karbor::route::RouteKind;
 use crate::karbor::{CheckpointId, ProviderId, TenantId, ascii};
-use crate::policy::{Charge, Enforcement, Violation, Violations};
+use crate::policy::{Charge, Enforcement, Measure, Violation, Violations};
 use crate::wire::Refusal;
 
 /// The version of the format, in every line as `v`. Fields may be added within a version.
@@ -217,6 +217,8 @@ struct Broken<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     key_digest: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     measured: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed: Option<u64>,
@@ -233,6 +235,7 @@ fn broken<'a>(violation: &'a Violation, digest: Option<&RandomState>) -> Broken<
         enforcement: violation.enforcement.outcome(),
         key,
         key_digest,
+        quota: violation.quota.map(Measure::name),
         measured: violation.measured,
         allowed: violation.allowed,
     }

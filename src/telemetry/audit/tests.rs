@@ -111,6 +111,7 @@ fn noted(stances: &[Enforcement]) -> Violations {
         measured: Some(2000),
         allowed: Some(1024),
         hint: Some("hint-with-a-value".into()),
+        quota: None,
     };
     Violations::new(stances.iter().map(violation).collect(), 0)
 }

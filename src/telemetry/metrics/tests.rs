@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::tenants::TenantLabels;
 use super::*;
 use crate::karbor::route::RouteKind;
-use crate::policy::{Applications, Charge, Stances, TenantRules, Violation, Violations};
+use crate::policy::{Applications, Charge, Quotas, Stances, TenantRules, Violation, Violations};
 use crate::wire::Refusal;
 
 fn hub(named: &[&str], further_tenants: usize) -> MetricsHub {
@@ -18,6 +18,7 @@ fn policy(revision: &str, default: Limits, tenants: &[(&str, Limits)]) -> Policy
     let rules = |limits| {
         Arc::new(TenantRules {
             limits,
+            quotas: Quotas::UNLIMITED,
             applications: Applications::every(),
             stances: Stances::all(Enforcement::Enforce),
         })
@@ -144,6 +145,7 @@ fn a_rule_counts_once_in_a_request() {
         measured: None,
         allowed: None,
         hint: None,
+        quota: None,
     };
     let list = vec![
         broken(Rule::MalformedKey, Enforcement::Enforce),
