@@ -50,8 +50,8 @@ fn file(name: &str, text: &str) -> File {
 
 /// Everything but the policy, which has maps in no order and is held to its revision.
 fn parts_of(config: &Config) -> String {
-    let Config { server, upstream, proxy, admin, audit, log, metrics, .. } = config;
-    format!("{server:?} {upstream:?} {proxy:?} {admin:?} {audit:?} {log:?} {metrics:?}")
+    let Config { server, upstream, proxy, admin, audit, log, metrics, ledger, .. } = config;
+    format!("{server:?} {upstream:?} {proxy:?} {admin:?} {audit:?} {log:?} {metrics:?} {ledger:?}")
 }
 
 /// The policy of a file.

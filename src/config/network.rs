@@ -106,14 +106,7 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, Wrong> {
         });
     }
     let (host, port) = host_and_port(authority)?;
-    let port = match port {
-        None => HTTP_PORT,
-        Some(port) => plain_number(port)
-            .and_then(|port| u16::try_from(port).ok())
-            .filter(|&port| port > 0)
-            .ok_or_else(|| Wrong::expected("a port from 1 to 65535"))?,
-    };
-    Ok(Endpoint { host: host.into(), port })
+    Ok(Endpoint { host: host.into(), port: port_or(port, HTTP_PORT)? })
 }
 
 /// The endpoint, and the path if there is one, that a text without a scheme seems to mean.
@@ -157,8 +150,19 @@ pub(super) fn path_prefix(text: &str) -> Result<&str, Wrong> {
     }
 }
 
+/// The port that is named, or else the usual one.
+pub(super) fn port_or(named: Option<&str>, usual: u16) -> Result<u16, Wrong> {
+    match named {
+        None => Ok(usual),
+        Some(port) => plain_number(port)
+            .and_then(|port| u16::try_from(port).ok())
+            .filter(|&port| port > 0)
+            .ok_or_else(|| Wrong::expected("a port from 1 to 65535")),
+    }
+}
+
 /// The host without brackets, and the port as text.
-fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Wrong> {
+pub(super) fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Wrong> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or_else(|| Wrong::expected("a closing bracket"))?;
         if host.parse::<Ipv6Addr>().is_err() {

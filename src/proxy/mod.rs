@@ -10,6 +10,7 @@ mod collect;
 mod create;
 mod forward;
 mod headers;
+mod ledger_use;
 mod peer;
 mod plan;
 mod request_id;
@@ -33,6 +34,7 @@ use hyper::body::Incoming;
 
 pub use body::{AnswerBody, BodyFault, RequestBody};
 pub use budget::Budget;
+pub use ledger_use::{LedgerUse, WhenDown};
 pub use peer::Peer;
 
 use body::Pace;
@@ -90,6 +92,8 @@ pub struct ProxyOptions {
     pub trusted_peers: Vec<AddressRange>,
     /// The date in the `Warning` header from which warned rules will be enforced, `YYYY-MM-DD`.
     pub enforced_from: Option<Box<str>>,
+    /// How the ledger is used, where there is one.
+    pub ledger: LedgerUse,
 }
 
 /// What one worker needs to answer requests.

@@ -27,6 +27,9 @@ pool_idle_per_worker = {pooled}
 
 [audit]
 file = ""
+
+[ledger]
+url = "off"
 '''
 
 KARBOR_CONF = '''
