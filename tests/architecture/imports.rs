@@ -14,7 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("drain", &[]),
     ("signals", &[]),
     ("telemetry", &["wire", "karbor", "policy", "drain"]),
-    ("ledger", &["karbor", "policy"]),
+    ("ledger", &["karbor", "policy", "drain"]),
     ("upstream", &["wire", "telemetry", "drain"]),
     ("server", &["wire", "telemetry", "drain"]),
     (
