@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 
+mod kill;
+mod model;
 mod quotas;
 mod reading;
 mod settling;

@@ -80,6 +80,16 @@ impl Stage {
         Some(Self::with(engine, folder()))
     }
 
+    /// The ledger of the process that started this one, which is its owner: `sqlite:PATH` or `mysql:DATABASE`.
+    /// Its clock stands still.
+    pub(crate) fn of_parent(ledger: &str) -> std::mem::ManuallyDrop<Self> {
+        let engine = match ledger.split_once(':').unwrap() {
+            ("sqlite", path) => Engine::Sqlite(path.into()),
+            (_, database) => Engine::Mysql(MysqlOptions { database: database.into(), ..server().unwrap() }),
+        };
+        std::mem::ManuallyDrop::new(Self::with(engine, PathBuf::new()))
+    }
+
     fn with(engine: Engine, folder: PathBuf) -> Self {
         let options = LedgerOptions {
             engine,
