@@ -12,3 +12,4 @@ mod settling;
 mod stage;
 mod start;
 mod time;
+mod trouble;

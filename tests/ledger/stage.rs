@@ -49,6 +49,8 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 /// An empty ledger, not yet open.
 pub(crate) struct Stage {
     pub(crate) options: LedgerOptions,
+    /// How the ledger gets there, if not straight.
+    pub(crate) by_way_of: Option<Engine>,
     clock: Arc<AtomicI64>,
     folder: PathBuf,
 }
@@ -100,7 +102,7 @@ impl Stage {
             connections: 4,
             migrate: true,
         };
-        Self { options, clock: Arc::new(AtomicI64::new(START)), folder }
+        Self { options, by_way_of: None, clock: Arc::new(AtomicI64::new(START)), folder }
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -108,7 +110,9 @@ impl Stage {
     }
 
     pub(crate) fn open(&self) -> Open {
-        let (ledger, thread) = Ledger::open_at(&self.options, self.clock()).unwrap();
+        let engine = self.by_way_of.as_ref().unwrap_or(&self.options.engine).clone();
+        let options = LedgerOptions { engine, ..self.options.clone() };
+        let (ledger, thread) = Ledger::open_at(&options, self.clock()).unwrap();
         Open { ledger, thread: Some(thread) }
     }
 
