@@ -13,7 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use super::connection::Connection;
 use super::error::LedgerError;
-use super::options::{MysqlOptions, MysqlTls, PasswordSource};
+use super::options::{Engine, MysqlOptions, MysqlTls, PasswordSource};
 
 /// How an engine spells what the statements have in common.
 pub(super) struct Dialect {
@@ -94,6 +94,20 @@ pub(super) async fn open_file(
     };
     let connection = options.connect().await.map_err(classify)?;
     Ok(Connection::Sqlite(Box::new(connection)))
+}
+
+/// A connection by which the schema may be brought up to date; a file is made where there is none.
+pub(super) async fn connect_to_migrate(
+    engine: &Engine,
+    patience: Duration,
+) -> Result<Connection, LedgerError> {
+    match engine {
+        Engine::Sqlite(path) => {
+            create_file(path)?;
+            open_file(path, patience, Use::Write).await
+        }
+        Engine::Mysql(server) => log_in(server, patience).await,
+    }
 }
 
 /// Makes the file and its folder, for the service alone, where they are missing.

@@ -21,26 +21,29 @@ pub(super) fn write(map: &[(Box<str>, Box<str>)]) -> Result<String, LedgerError>
 
 /// The map of that JSON.
 pub(super) fn read(text: &str) -> Result<Map, LedgerError> {
-    struct Entries;
-    impl<'de> Visitor<'de> for Entries {
-        type Value = Map;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object of strings")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Map, A::Error> {
-            let mut map = Map::new();
-            while let Some(entry) = access.next_entry()? {
-                map.push(entry);
-            }
-            Ok(map)
-        }
-    }
     let mut reader = serde_json::Deserializer::from_str(text);
     reader
         .deserialize_map(Entries)
         .map_err(|_unread| LedgerError::Unreadable("a map is not an object of strings"))
+}
+
+/// Reads an object of strings, its order kept.
+pub(super) struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Map;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Map, A::Error> {
+        let mut map = Map::new();
+        while let Some(entry) = access.next_entry()? {
+            map.push(entry);
+        }
+        Ok(map)
+    }
 }
 
 /// A digest that never changes: it stands in the database, and is the same on both engines. Not secret, and

@@ -15,6 +15,7 @@
 mod charge;
 mod checkpoints;
 mod connection;
+mod console;
 mod counters;
 mod dialect;
 mod entry;
@@ -33,12 +34,14 @@ mod sight;
 mod sqlite;
 mod sweep;
 mod thread;
+mod transfer;
 mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub use console::{Console, ConsoleError, Imported, migrate};
 pub use counters::Counts;
 pub use error::LedgerError;
 pub use map::Map;
@@ -65,6 +68,8 @@ const ROUND: i64 = 100;
 pub enum Clock {
     /// The system's. The ledger is swept from time to time.
     System,
+    /// The system's. The ledger is swept by whoever else has it open.
+    Unswept,
     /// Milliseconds since 1970 as somebody sets them. Nothing is swept but by [`Ledger::sweep`].
     Manual(Arc<AtomicI64>),
 }
@@ -72,7 +77,7 @@ pub enum Clock {
 impl Clock {
     fn now(&self) -> Millis {
         match self {
-            Self::System => {
+            Self::System | Self::Unswept => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 millis(since)
             }
@@ -193,7 +198,7 @@ impl Ledger {
     ) -> Result<Vec<Kept>, LedgerError> {
         let provider = fitting(provider.as_str()).into();
         let checkpoints = checkpoints.iter().map(|checkpoint| fitting(checkpoint.as_str()).into()).collect();
-        self.ask(&self.0.reads, read::Read { provider, checkpoints }).await
+        self.ask_to_read(read::Read { provider, checkpoints }).await
     }
 
     /// Karbor deletes a checkpoint: charged no more from now on. Whether there was one to forget.
@@ -251,7 +256,7 @@ impl Ledger {
         tenants.sort_unstable();
         tenants.dedup();
         // Every list has checkpoints of before the ledger's time; next to never is anything open.
-        if !self.ask(&self.0.reads, sight::AnyOpen { tenants }).await? {
+        if !self.ask_to_read(sight::AnyOpen { tenants }).await? {
             return Ok(Vec::new());
         }
         self.write(sight::Tie { sights, now: self.now() }).await
@@ -266,7 +271,7 @@ impl Ledger {
         let tenant = tenant.map(|tenant| fitting(tenant.as_str()).into());
         let provider = provider.map(|provider| fitting(provider.as_str()).into());
         let most = most.max(1);
-        self.ask(&self.0.reads, read::Matching { tenant, provider, terms, most, after }).await
+        self.ask_to_read(read::Matching { tenant, provider, terms, most, after }).await
     }
 
     /// Where a tenant stands against its quotas: first the whole, then each application that holds something
@@ -276,22 +281,25 @@ impl Ledger {
     /// When the ledger cannot say.
     pub async fn usage(&self, tenant: &TenantId, quotas: &Quotas) -> Result<Vec<Holding>, LedgerError> {
         let (tenant, quotas) = (fitting(tenant.as_str()).into(), quotas.clone());
-        self.ask(&self.0.reads, usage::HoldingsOf { tenant, quotas, now: self.now() }).await
+        self.ask_to_read(usage::HoldingsOf { tenant, quotas, now: self.now() }).await
     }
 
-    /// What all tenants hold, in order of tenant and application, at most `most` rows behind `after`.
+    /// What tenants hold, or one of them, in order of tenant and application: at most `most` rows behind
+    /// `after`.
     ///
     /// # Errors
     /// When the ledger cannot say.
     pub async fn usage_of_all(
         &self,
         most: usize,
+        tenant: Option<&TenantId>,
         after: Option<&TenantUsage>,
     ) -> Result<Vec<TenantUsage>, LedgerError> {
         let after =
             after.map(|row| (row.tenant.as_str().into(), row.application.clone().unwrap_or_default()));
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        self.ask(&self.0.reads, usage::AllUsage { most, after }).await
+        let tenant = tenant.map(|tenant| fitting(tenant.as_str()).into());
+        self.ask_to_read(usage::AllUsage { most, tenant, after }).await
     }
 
     /// One bounded round of what time does: leases end, deleted entries go. By the system's clock the ledger
@@ -301,7 +309,7 @@ impl Ledger {
     /// When it could not go on.
     pub async fn sweep(&self) -> Result<Swept, LedgerError> {
         let now = self.now();
-        let due = self.ask(&self.0.reads, sweep::Due { now, most: ROUND }).await?;
+        let due = self.ask_to_read(sweep::Due { now, most: ROUND }).await?;
         let mut swept = Swept { more: count(due.len() as u64) == ROUND, ..Swept::default() };
         let (reserved, gone): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, is_reserved)| *is_reserved);
         let remembered_until = now.saturating_add(self.0.keep_deleted);
@@ -325,6 +333,10 @@ impl Ledger {
 
     fn now(&self) -> Millis {
         self.0.clock.now()
+    }
+
+    async fn ask_to_read<O: Operation>(&self, operation: O) -> Result<O::Answer, LedgerError> {
+        self.ask(&self.0.reads, operation).await
     }
 
     async fn write<O: Operation>(&self, operation: O) -> Result<O::Answer, LedgerError> {

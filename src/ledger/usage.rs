@@ -62,6 +62,8 @@ pub struct TenantUsage {
 /// A bounded page of what all tenants hold, in order of their names.
 pub(super) struct AllUsage {
     pub(super) most: i64,
+    /// Of this tenant alone.
+    pub(super) tenant: Option<Box<str>>,
     /// Tenant and application of the last row seen.
     pub(super) after: Option<(Box<str>, Box<str>)>,
 }
@@ -71,13 +73,19 @@ impl Operation for AllUsage {
     const READS: bool = true;
 
     async fn run(&mut self, connection: &mut Connection) -> Result<Done<Vec<TenantUsage>>, LedgerError> {
+        let (tenant, application) = self.after.as_ref().map_or(("", ""), |(tenant, name)| (tenant, name));
+        let mut sql = "SELECT tenant, application, checkpoints, entries, bytes FROM holding \
+                       WHERE (tenant > ? OR (tenant = ? AND application > ?))"
+            .to_owned();
         // No tenant has the empty name.
-        let (tenant, application) = self.after.clone().unwrap_or_default();
-        let sql = "SELECT tenant, application, checkpoints, entries, bytes FROM holding \
-                   WHERE tenant > ? OR (tenant = ? AND application > ?) ORDER BY tenant, application LIMIT ?";
-        let values =
-            [Value::Text(&tenant), Value::Text(&tenant), Value::Text(&application), self.most.into()];
-        let rows = connection.rows(sql, &values).await?;
+        let mut values: Vec<Value<'_>> = vec![tenant.into(), tenant.into(), application.into()];
+        if let Some(only) = &self.tenant {
+            sql.push_str(" AND tenant = ?");
+            values.push(Value::Text(only));
+        }
+        sql.push_str(" ORDER BY tenant, application LIMIT ?");
+        values.push(self.most.into());
+        let rows = connection.rows(&sql, &values).await?;
         let usage = |row: &super::connection::Row| {
             let application = row.text(1)?;
             Ok(TenantUsage {
