@@ -71,13 +71,16 @@ impl Console {
     /// Opens the ledger as it is.
     ///
     /// # Errors
-    /// When it cannot be opened, or its schema is not this program's.
+    /// When it cannot be opened, does not answer, or its schema is not this program's.
     pub fn open(options: &LedgerOptions) -> Result<Self, ConsoleError> {
         let options =
             LedgerOptions { timeout: options.timeout.max(PATIENCE), migrate: false, ..options.clone() };
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (ledger, thread) = Ledger::open_at(&options, Clock::Unswept)?;
-        Ok(Self { ledger, thread: Some(thread), runtime })
+        let console = Self { ledger, thread: Some(thread), runtime };
+        // A server out of reach is no error to the ledger; here it is, before a word is printed.
+        console.runtime.block_on(console.ledger.usage_of_all(1, None, None))?;
+        Ok(console)
     }
 
     /// Hands on every map that the search finds, at most `most`, page by page; how many.
@@ -162,11 +165,15 @@ impl Console {
     ) -> Result<Imported, ConsoleError> {
         let mut done = Imported::default();
         let mut batch = Vec::new();
-        let mut outcome = Ok(());
+        // Nothing at all is no export either.
+        let mut outcome = Err(foreign(1, "there is none"));
         for (number, text) in (1..).zip(lines.lines()) {
             let parsed = text.map_err(ConsoleError::from).and_then(|text| parse(number, &text));
             match parsed {
-                Ok(line) => batch.extend(line),
+                Ok(line) => {
+                    batch.extend(line);
+                    outcome = Ok(());
+                }
                 Err(error) => {
                     outcome = Err(error);
                     break;
@@ -223,9 +230,13 @@ fn write_line(out: &mut impl Write, line: &impl serde::Serialize) -> io::Result<
     out.write_all(b"\n")
 }
 
+fn foreign(number: u64, what: impl Into<String>) -> ConsoleError {
+    ConsoleError::Foreign { number, what: what.into() }
+}
+
 /// The entry of a line; none for the heading, and for an empty line.
 fn parse(number: u64, text: &str) -> Result<Option<Line>, ConsoleError> {
-    let foreign = |what: String| ConsoleError::Foreign { number, what };
+    let foreign = |what: String| foreign(number, what);
     if number == 1 {
         return match serde_json::from_str::<Heading>(text) {
             Ok(Heading::THIS) => Ok(None),

@@ -30,6 +30,7 @@ mod reserve;
 mod schema;
 mod search;
 mod settle;
+mod show;
 mod sight;
 mod sqlite;
 mod sweep;
@@ -49,6 +50,7 @@ pub use options::{Engine, LedgerOptions, MysqlOptions, MysqlTls, Password, Passw
 pub use record::{Kept, Millis, State};
 pub use reserve::{Claim, Outcome, Reservation};
 pub use search::{After, Matches, Search, Term};
+pub use show::Form;
 pub use sight::Sight;
 pub use sweep::Swept;
 pub use thread::{LedgerThread, Unfinished};

@@ -4,7 +4,7 @@
 //! would make a transaction wait. A connection that was lost is replaced once within a call. While there is no
 //! server, calls fail at once.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -34,8 +34,7 @@ pub(super) async fn start(
     working: mpsc::Sender<()>,
 ) -> Result<(), LedgerError> {
     let Engine::Mysql(server) = &common.options.engine else { return Err(LedgerError::Closed) };
-    let door =
-        Rc::new(Door { server: server.clone(), is_ready: Cell::new(false), shut_until: Cell::new(None) });
+    let door = Rc::new(Door { server: server.clone(), is_ready: Cell::new(false), shut: RefCell::new(None) });
     let patience = common.options.timeout.max(Duration::from_secs(10));
     let mut first = match timeout_at(Instant::now() + patience, door.enter(common)).await {
         Ok(Ok(connection)) => Some(connection),
@@ -62,7 +61,8 @@ struct Door {
     server: MysqlOptions,
     /// The schema was looked at.
     is_ready: Cell<bool>,
-    shut_until: Cell<Option<Instant>>,
+    /// Until when nobody tries, and why.
+    shut: RefCell<Option<(Instant, LedgerError)>>,
 }
 
 impl Door {
@@ -81,11 +81,14 @@ impl Door {
 
     /// A fresh connection, unless the last login failed just now.
     async fn try_enter(&self, common: &Common) -> Result<Connection, LedgerError> {
-        if self.shut_until.get().is_some_and(|until| Instant::now() < until) {
-            return Err(LedgerError::Unreachable(std::sync::Arc::new(sqlx::Error::PoolClosed)));
+        if let Some((until, error)) = &*self.shut.borrow()
+            && Instant::now() < *until
+        {
+            return Err(error.clone());
         }
         let entered = self.enter(common).await;
-        self.shut_until.set(entered.is_err().then(|| Instant::now() + REST));
+        let rest = entered.as_ref().err().map(|error| (Instant::now() + REST, error.clone()));
+        self.shut.replace(rest);
         common.counters.up(entered.is_ok());
         entered
     }

@@ -52,7 +52,7 @@ pub(crate) struct Stage {
     /// How the ledger gets there, if not straight.
     pub(crate) by_way_of: Option<Engine>,
     clock: Arc<AtomicI64>,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 impl Stage {
