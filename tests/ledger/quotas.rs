@@ -160,7 +160,7 @@ fn admits_exactly_as_many_as_there_is_room_for() {
 #[test]
 fn admits_exactly_as_many_through_two_proxies() {
     on_each(|stage| async move {
-        let (one, other) = (stage.open(), stage.open());
+        let (one, other) = (stage.open(), stage.open_elsewhere());
         check_storm(&stage, &[&one, &other]).await;
     });
 }

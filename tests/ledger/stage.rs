@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where the server of the tests is: `HOST:PORT:USER:PASSWORD`.
 const SERVER: &str = "LEDGER_TEST_MARIADB";
+/// The port of another node of the same Galera cluster, where there is one.
+const OTHER_NODE: &str = "LEDGER_TEST_MARIADB_NODE";
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -112,6 +114,16 @@ impl Stage {
     pub(crate) fn open(&self) -> Open {
         let engine = self.by_way_of.as_ref().unwrap_or(&self.options.engine).clone();
         let options = LedgerOptions { engine, ..self.options.clone() };
+        let (ledger, thread) = Ledger::open_at(&options, self.clock()).unwrap();
+        Open { ledger, thread: Some(thread) }
+    }
+
+    /// As another proxy has it: by the other node of the cluster, if there is one.
+    pub(crate) fn open_elsewhere(&self) -> Open {
+        let mut options = self.options.clone();
+        if let (Engine::Mysql(server), Ok(port)) = (&mut options.engine, std::env::var(OTHER_NODE)) {
+            server.port = port.parse().unwrap();
+        }
         let (ledger, thread) = Ledger::open_at(&options, self.clock()).unwrap();
         Open { ledger, thread: Some(thread) }
     }
