@@ -251,21 +251,23 @@ async fn reads(ledger: &Ledger, size: usize) {
         }
         quantiles(&format!("read {page}"), times);
     }
-    let (trigger, environment) = ("x-trigger-master--trigger-id", "x-trigger-master--environment");
-    let searches: [(&str, bool, &[(&str, Option<&str>)], usize); 5] = [
-        ("of a tenant, KEY=VALUE", true, &[(trigger, Some("*"))], 1000),
+    const TRIGGER: &str = "x-trigger-master--trigger-id";
+    const ENVIRONMENT: &str = "x-trigger-master--environment";
+    type Searched = (&'static str, bool, &'static [(&'static str, Option<&'static str>)], usize);
+    let searches: [Searched; 5] = [
+        ("of a tenant, KEY=VALUE", true, &[(TRIGGER, Some("*"))], 1000),
         (
             "of a tenant, KEY=VALUE and a common KEY=VALUE",
             true,
-            &[(environment, Some("prod")), (trigger, Some("*"))],
+            &[(ENVIRONMENT, Some("prod")), (TRIGGER, Some("*"))],
             1000,
         ),
-        ("of all tenants, KEY=VALUE", false, &[(trigger, Some("*"))], 1000),
-        ("of a tenant, KEY alone, a page of 1000", true, &[(trigger, None)], 1000),
+        ("of all tenants, KEY=VALUE", false, &[(TRIGGER, Some("*"))], 1000),
+        ("of a tenant, KEY alone, a page of 1000", true, &[(TRIGGER, None)], 1000),
         (
             "of a tenant, two common KEY=VALUE, page of 100",
             true,
-            &[(environment, Some("prod")), ("karbor-created-by", Some("manual"))],
+            &[(ENVIRONMENT, Some("prod")), ("karbor-created-by", Some("manual"))],
             100,
         ),
     ];

@@ -120,12 +120,19 @@ pub(super) fn create_file(path: &Path) -> Result<(), LedgerError> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
+    let sync =
+        |folder: &Path| fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder));
+    let is_new = !folder.exists();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))?;
     // Without `create_new`: two proxies may start at once.
     let file = fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     file.and_then(|file| file.sync_all()).map_err(failed(path))?;
-    // The name itself must survive a loss of power too.
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder))
+    // The names must survive a loss of power too.
+    sync(folder)?;
+    match folder.parent() {
+        Some(above) if is_new && !above.as_os_str().is_empty() => sync(above),
+        _ => Ok(()),
+    }
 }
 
 /// Logs in to a server. `patience` is how long a statement waits for a lock.
