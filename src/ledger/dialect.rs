@@ -86,6 +86,8 @@ pub(super) async fn open_file(
         .create_if_missing(false)
         .read_only(r#use == Use::Read)
         .busy_timeout(patience)
+        // Rows of one page of answers: fewer would make the threads take turns.
+        .row_buffer_size(1024)
         .disable_statement_logging();
     // The journal's mode is the writer's to set; a commit is on the disk when it returns.
     let options = match r#use {
