@@ -1,11 +1,19 @@
 //! Tells the program which commit it was built from.
 
+use std::path::Path;
 use std::process::Command;
 
 fn main() {
     println!("cargo:rerun-if-env-changed=KARBOR_ADMISSION_COMMIT");
-    println!("cargo:rerun-if-changed=.git/HEAD");
-    println!("cargo:rerun-if-changed=.git/logs/HEAD");
+    println!("cargo:rerun-if-changed=build.rs");
+    for name in ["HEAD", "logs/HEAD"] {
+        // A file that is not there would have everything built anew each time: in a work tree beside the
+        // first one they stand elsewhere, and in an archive nowhere.
+        let path = first_line(Command::new("git").args(["rev-parse", "--git-path", name]));
+        if let Some(path) = path.filter(|path| Path::new(path).exists()) {
+            println!("cargo:rerun-if-changed={path}");
+        }
+    }
     let commit = std::env::var("KARBOR_ADMISSION_COMMIT").ok().or_else(from_git);
     println!("cargo:rustc-env=KARBOR_ADMISSION_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
     let rustc =

@@ -19,8 +19,9 @@ use tokio::sync::{mpsc, watch};
 use crate::admin::{self, Readiness, ReadinessGuard};
 use crate::config::Config;
 use crate::drain::{self, Trigger};
+use crate::ledger::{Ledger, LedgerError, LedgerThread};
 use crate::policy::Policy;
-use crate::proxy::{Budget, Proxy, ProxyOptions};
+use crate::proxy::{Budget, Neighbours, Proxy, ProxyOptions};
 use crate::server::{self, Room, ServerOptions};
 use crate::signals::{Signals, Wish};
 use crate::telemetry::audit::{AuditError, AuditLog, AuditWriter};
@@ -28,6 +29,10 @@ use crate::telemetry::exchange::Desk;
 use crate::telemetry::metrics::{BuildInfo, MetricsError, MetricsHub};
 use crate::upstream::{Upstream, UpstreamOptions};
 
+/// Between two looks at what tenants use.
+const USAGE_PERIOD: Duration = Duration::from_secs(30);
+/// How long the ledger may take for what it was still asked.
+const LAST_LEDGER_WORK: Duration = Duration::from_secs(5);
 /// How long the audit writer may take for its last lines.
 const LAST_AUDIT_LINES: Duration = Duration::from_secs(5);
 
@@ -48,6 +53,9 @@ pub enum AppError {
     /// The audit log cannot be written.
     #[error("cannot open the audit log")]
     Audit(#[from] AuditError),
+    /// The ledger is not there, or not ours to use.
+    #[error("cannot open the ledger")]
+    Ledger(#[from] LedgerError),
     /// The metrics contradict each other.
     #[error("cannot set up the metrics")]
     Metrics(#[from] MetricsError),
@@ -74,6 +82,7 @@ impl AppError {
                 Some("the address must be one of this machine's, or 0.0.0.0 or [::] for all")
             }
             Self::Audit(_) => Some("the folder of audit.file must exist and be the service's to write to"),
+            Self::Ledger(error) => error.hint(),
             Self::WorkerEnded => Some("the log says why; this is a fault of the program"),
             Self::Metrics(_) | Self::Thread(_) => None,
         }
@@ -89,6 +98,7 @@ pub struct App {
     hub: MetricsHub,
     audit: AuditLog,
     audit_writer: AuditWriter,
+    ledger: Option<(Ledger, LedgerThread)>,
 }
 
 impl App {
@@ -104,8 +114,13 @@ impl App {
         let admin = admin::bind(&config.admin).map_err(bind_error("admin.listen", config.admin.listen))?;
         let hub = MetricsHub::new(&config.metrics, &BuildInfo::CURRENT)?;
         hub.set_policy(&config.policy)?;
+        hub.set_usage(&[])?;
         let (audit, audit_writer) = AuditLog::open(&config.audit, hub.audit_counters())?;
-        Ok(Self { config, listeners, address, admin, hub, audit, audit_writer })
+        let ledger = config.ledger.as_ref().map(Ledger::open).transpose()?;
+        if ledger.is_none() {
+            tracing::info!("the ledger is off: maps are judged and not kept, quotas and filters do nothing");
+        }
+        Ok(Self { config, listeners, address, admin, hub, audit, audit_writer, ledger })
     }
 
     /// Where clients connect.
@@ -128,6 +143,7 @@ impl App {
     pub fn run<W: Wishes>(self, wishes: impl FnOnce() -> io::Result<W>) -> Result<(), AppError> {
         let runtime = runtime()?;
         let audit_writer = self.audit_writer;
+        let (ledger, ledger_thread) = self.ledger.unzip();
         let shared = Shared {
             policy: Arc::new(ArcSwap::from_pointee(Policy::new(self.config.policy))),
             hub: self.hub,
@@ -142,6 +158,7 @@ impl App {
             server: self.config.server.clone(),
             upstream: self.config.upstream,
             proxy: self.config.proxy,
+            ledger,
         };
         tracing::info!(
             address = %self.address,
@@ -153,6 +170,9 @@ impl App {
             "listening"
         );
         let outcome = runtime.block_on(conduct(shared, self.listeners, self.admin, wishes));
+        if let Some(Err(unfinished)) = ledger_thread.map(|thread| thread.close(LAST_LEDGER_WORK)) {
+            tracing::error!(%unfinished, "the ledger may lack notes");
+        }
         if let Err(unwritten) = audit_writer.close(LAST_AUDIT_LINES) {
             tracing::error!(%unwritten, "audit lines may be missing");
         }
@@ -185,6 +205,7 @@ struct Shared {
     server: ServerOptions,
     upstream: UpstreamOptions,
     proxy: ProxyOptions,
+    ledger: Option<Ledger>,
 }
 
 fn runtime() -> io::Result<LocalRuntime> {
@@ -218,6 +239,9 @@ async fn conduct<W: Wishes>(
             tracing::error!(%error, "the admin listener ended");
         }
     });
+    if let Some(ledger) = shared.ledger.clone() {
+        drain::spawn_cut(watch_usage(ledger, shared.hub.clone(), shared.policy.clone()));
+    }
     drop(starting);
     let mut wishes = wishes()?;
     let outcome = tokio::select! {
@@ -234,6 +258,25 @@ async fn conduct<W: Wishes>(
     end.send_replace(true);
     join(workers).await;
     outcome
+}
+
+/// Shows, from time to time, how much of their quotas the configured tenants use.
+async fn watch_usage(ledger: Ledger, hub: MetricsHub, policy: Arc<ArcSwap<Policy>>) {
+    loop {
+        let policy = policy.load_full();
+        let mut used = Vec::new();
+        for tenant in policy.tenants() {
+            let quotas = &policy.rules_of(tenant.as_str()).quotas;
+            // What cannot be read now is read next time.
+            let Ok(holdings) = ledger.usage(tenant, quotas).await else { continue };
+            let whole = holdings.into_iter().find(|holding| holding.application.is_none());
+            used.extend(whole.map(|whole| (tenant.clone(), quotas.whole, whole.standing)));
+        }
+        if let Err(error) = hub.set_usage(&used) {
+            tracing::error!(%error, "usage cannot be shown");
+        }
+        tokio::time::sleep(USAGE_PERIOD).await;
+    }
 }
 
 /// Sees to other wishes until the operator wants an end; then the reason.
@@ -311,15 +354,15 @@ fn work(
     let stall_timeout = options.idle_timeout;
     let upstream = Upstream::new(options, metrics.clone());
     let desk = Rc::new(Desk { metrics, audit: shared.audit.clone(), cut: shared.cut.clone() });
-    let proxy = Proxy::new(
-        Rc::new(shared.proxy.clone()),
-        shared.policy.clone(),
-        shared.budget.clone(),
+    let neighbours = Neighbours {
+        policy: shared.policy.clone(),
+        budget: shared.budget.clone(),
         upstream,
-        stall_timeout,
+        ledger: shared.ledger.clone(),
         desk,
-        shared.trigger.clone(),
-    );
+        drain: shared.trigger.clone(),
+    };
+    let proxy = Proxy::new(Rc::new(shared.proxy.clone()), stall_timeout, neighbours);
     let server = Rc::new(shared.server.clone());
     Ok(server::run(listener, proxy, server, shared.room.clone(), shared.trigger.watcher()))
 }

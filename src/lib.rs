@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | core, pure | [`wire`], [`karbor`], [`policy`] | `policy` → `karbor` → `wire` → nothing of ours |
 //! | leaves | [`drain`], [`signals`] | nothing of ours |
-//! | services | [`telemetry`] | core, `drain` |
+//! | services | [`telemetry`], [`ledger`] | `telemetry` → core, `drain`; `ledger` → `karbor`, `policy` |
 //! | shell | [`upstream`], [`server`], [`proxy`] | `server`, `upstream` → `wire`, `drain`, `telemetry`; `proxy` → core, services, `upstream`, `server`'s handler, `drain` |
 //! | edge | [`admin`], [`config`] | `admin` → `telemetry`, `drain`; `config` → core and the options structs of the parts |
 //! | wiring | [`app`], [`demo`] | everything; nobody imports `app` but `main` and the tests |
@@ -23,6 +23,7 @@ pub mod policy;
 pub mod drain;
 pub mod signals;
 
+pub mod ledger;
 pub mod telemetry;
 
 pub mod proxy;

@@ -1,6 +1,7 @@
 //! Arguments to one function each; exit code.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, IsTerminal as _, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +11,11 @@ use clap::{Args, Parser, Subcommand};
 use karbor_admission::app::{App, AppError};
 use karbor_admission::config::{self, Config, ConfigErrors};
 use karbor_admission::demo::{self, StandIn};
+use karbor_admission::karbor::{ProviderId, TenantId};
+use karbor_admission::ledger::{
+    self, Console, ConsoleError, Engine, Form, LedgerError, LedgerOptions, Search, Term,
+};
+use karbor_admission::policy::Policy;
 use karbor_admission::signals::Signals;
 use karbor_admission::telemetry::audit::AuditSink;
 use karbor_admission::telemetry::log::{self, LogFormat, LogOptions};
@@ -35,6 +41,7 @@ Examples:
   karbor-admission demo                                      see it work, nothing else needed
   karbor-admission check-config /etc/karbor-admission.toml   before every restart
   karbor-admission serve --config /etc/karbor-admission.toml
+  karbor-admission find --config /etc/karbor-admission.toml x-trigger-master--trigger-id=42
   KARBOR_ADMISSION_UPSTREAM__ENDPOINTS='[\"http://10.0.0.5:8799\"]' karbor-admission serve";
 
 /// Admission control for the extra-info of OpenStack Karbor checkpoints, as a reverse proxy.
@@ -70,7 +77,7 @@ enum Command {
     /// Run a stand-in Karbor and the proxy in front of it, and print commands to try.
     ///
     /// Needs nothing and leaves nothing behind. The stand-in answers as Karbor 1.6 does for providers, plans
-    /// and checkpoints, and like Karbor it drops the map.
+    /// and checkpoints, and like Karbor it drops the map; the proxy keeps it, in a temporary folder.
     Demo {
         /// Where the proxy listens; port 0 takes a free one.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
@@ -82,6 +89,71 @@ enum Command {
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         karbor: SocketAddr,
     },
+    /// Find kept maps in the ledger by what is in them.
+    ///
+    /// Every condition must hold. Shows checkpoints of all tenants that exist, and deleted ones that are still
+    /// readable; Karbor is not asked.
+    Find {
+        /// KEY for whatever has the key, KEY=VALUE for exactly this value.
+        #[arg(value_name = "KEY[=VALUE]")]
+        terms: Vec<String>,
+        /// Of this tenant alone.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<String>,
+        /// At this provider alone.
+        #[arg(long, value_name = "ID")]
+        provider: Option<String>,
+        /// At most so many.
+        #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
+        most: u64,
+        #[command(flatten)]
+        form: FormArguments,
+        #[command(flatten)]
+        ledger: ServeArguments,
+    },
+    /// Print what each tenant holds in the ledger, and each application of it.
+    Usage {
+        /// Of this tenant alone.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<String>,
+        #[command(flatten)]
+        form: FormArguments,
+        #[command(flatten)]
+        ledger: ServeArguments,
+    },
+    /// Write every entry of the ledger as a line of JSON.
+    ///
+    /// What is written while a proxy works may miss its latest entries.
+    Export {
+        /// The file to write; standard output without it. It must not be there yet.
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        ledger: ServeArguments,
+    },
+    /// Read an export into the ledger.
+    ///
+    /// What is there already stays as it is: an import that was cut short is finished by starting it again.
+    Import {
+        /// The file to read; standard input without it.
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        ledger: ServeArguments,
+    },
+    /// Bring the ledger's schema up to date, where `ledger.migrate` forbids the proxy to do it.
+    Migrate(ServeArguments),
+}
+
+#[derive(Args)]
+struct FormArguments {
+    /// An object on each line, in place of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+impl FormArguments {
+    const fn form(&self) -> Form {
+        if self.json { Form::Json } else { Form::Table }
+    }
 }
 
 #[derive(Args)]
@@ -97,9 +169,20 @@ fn main() -> ExitCode {
         Command::Serve(ServeArguments { config }) => serve(config.as_deref()),
         Command::CheckConfig { file, config } => check_config(file.or(config).as_deref()),
         Command::Demo { listen, admin, karbor } => demo(listen, admin, karbor),
+        Command::Find { terms, tenant, provider, most, form, ledger } => {
+            let terms = terms.iter().map(|text| term(text)).collect();
+            let (tenant, provider) = (tenant.map(TenantId::new), provider.map(ProviderId::new));
+            find(&ledger, Search { tenant, provider, terms, ..Search::default() }, most, form.form())
+        }
+        Command::Usage { tenant, form, ledger } => usage(&ledger, tenant.map(TenantId::new), form.form()),
+        Command::Export { file, ledger } => export(&ledger, file.as_deref()),
+        Command::Import { file, ledger } => import(&ledger, file.as_deref()),
+        Command::Migrate(ledger) => migrate(&ledger),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => ExitCode::from(report(&error)),
     }
 }
@@ -114,10 +197,18 @@ fn report(error: &anyhow::Error) -> u8 {
         return 3;
     }
     let _ = writeln!(out, "karbor-admission: {error:#}");
-    if let Some(hint) = error.downcast_ref::<AppError>().and_then(AppError::hint) {
+    let hint = error.downcast_ref::<AppError>().and_then(AppError::hint);
+    let hint = hint.or_else(|| error.downcast_ref::<ConsoleError>().and_then(ConsoleError::hint));
+    let hint = hint.or_else(|| error.downcast_ref::<LedgerError>().and_then(LedgerError::hint));
+    if let Some(hint) = hint {
         let _ = writeln!(out, "  hint: {hint}");
     }
     1
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.into_iter().any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn serve(file: Option<&Path>) -> anyhow::Result<()> {
@@ -142,6 +233,10 @@ fn demo(listen: SocketAddr, admin: SocketAddr, karbor: SocketAddr) -> anyhow::Re
     // One readable line for each request, in place of the audit log's JSON.
     config.log = LogOptions { level: tracing::Level::DEBUG, format: LogFormat::Text };
     config.audit.sink = AuditSink::None;
+    let folder = tempfile::Builder::new().prefix("karbor-admission-demo-").tempdir()?;
+    if let Some(ledger) = &mut config.ledger {
+        ledger.engine = Engine::Sqlite(folder.path().join("ledger.sqlite"));
+    }
     let mut config = start_log(config)?;
     config.server.listen = listen;
     config.admin.listen = admin;
@@ -150,9 +245,10 @@ fn demo(listen: SocketAddr, admin: SocketAddr, karbor: SocketAddr) -> anyhow::Re
     let app = App::bind(config)?;
     let guide = demo::guide(app.address(), app.admin_address(), PROJECT, demo::PROVIDER_ID, &plan);
     std::io::stdout().write_all(guide.as_bytes())?;
-    run(app)?;
+    let ended = run(app);
     stand_in.shutdown();
-    Ok(())
+    folder.close()?;
+    ended
 }
 
 fn start_log(config: Config) -> anyhow::Result<Config> {
@@ -166,4 +262,95 @@ fn start_log(config: Config) -> anyhow::Result<Config> {
 fn run(app: App) -> anyhow::Result<()> {
     app.run(Signals::listen)?;
     Ok(())
+}
+
+/// The ledger that the configuration names, and the policy that counts by it.
+fn configured_ledger(arguments: &ServeArguments) -> anyhow::Result<(LedgerOptions, Policy)> {
+    let config = config::load(arguments.config.as_deref(), config::variables())?;
+    let options = config.ledger.context("there is no ledger: ledger.url is \"off\"")?;
+    Ok((options, Policy::new(config.policy)))
+}
+
+fn term(text: &str) -> Term {
+    match text.split_once('=') {
+        Some((key, value)) => Term { key: key.into(), value: Some(value.into()) },
+        None => Term { key: text.into(), value: None },
+    }
+}
+
+fn find(ledger: &ServeArguments, search: Search, most: u64, form: Form) -> anyhow::Result<()> {
+    let (options, _) = configured_ledger(ledger)?;
+    let console = Console::open(&options)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    if let Some(heading) = form.kept_heading() {
+        writeln!(out, "{heading}")?;
+    }
+    let found = console.find(search, most, |kept| writeln!(out, "{}", form.kept(kept)))?;
+    out.flush()?;
+    if found == most {
+        writeln!(io::stderr(), "there may be more than {most}; --most NUMBER shows them")?;
+    }
+    Ok(())
+}
+
+fn usage(ledger: &ServeArguments, tenant: Option<TenantId>, form: Form) -> anyhow::Result<()> {
+    let (options, policy) = configured_ledger(ledger)?;
+    let console = Console::open(&options)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    if let Some(heading) = form.usage_heading() {
+        writeln!(out, "{heading}")?;
+    }
+    console.usage(tenant.as_ref(), |row| {
+        let quotas = &policy.rules_of(row.tenant.as_str()).quotas;
+        writeln!(out, "{}", form.usage(row, quotas.of(row.application.as_deref())))
+    })?;
+    Ok(out.flush()?)
+}
+
+fn export(ledger: &ServeArguments, file: Option<&Path>) -> anyhow::Result<()> {
+    let (options, _) = configured_ledger(ledger)?;
+    let console = Console::open(&options)?;
+    let mut out: Box<dyn Write> = match file {
+        Some(path) => {
+            Box::new(File::create_new(path).with_context(|| format!("cannot write {}", path.display()))?)
+        }
+        None => Box::new(io::stdout().lock()),
+    };
+    let written =
+        console.export(&mut BufWriter::new(&mut out), |written| tell(&format!("{written} entries")))?;
+    Ok(writeln!(io::stderr(), "{written} entries exported")?)
+}
+
+fn import(ledger: &ServeArguments, file: Option<&Path>) -> anyhow::Result<()> {
+    let (options, _) = configured_ledger(ledger)?;
+    let console = Console::open(&options)?;
+    let told =
+        |done: ledger::Imported| tell(&format!("{} entries imported, {} were there", done.new, done.known));
+    let done = match file {
+        Some(path) => {
+            let lines = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+            console.import(BufReader::new(lines), told)?
+        }
+        None => console.import(io::stdin().lock(), told)?,
+    };
+    Ok(writeln!(io::stderr(), "{} entries imported, {} were there already", done.new, done.known)?)
+}
+
+fn migrate(ledger: &ServeArguments) -> anyhow::Result<()> {
+    let (options, _) = configured_ledger(ledger)?;
+    let words = match ledger::migrate(&options)? {
+        (found, version) if found == version => format!("the schema is version {version} already"),
+        (0, version) => format!("the schema is made, version {version}"),
+        (found, version) => format!("the schema was version {found}, and is version {version}"),
+    };
+    Ok(writeln!(io::stdout(), "{words}")?)
+}
+
+/// Says how far it is, if somebody watches.
+fn tell(words: &str) {
+    let mut out = io::stderr();
+    if out.is_terminal() {
+        let _ = write!(out, "\r{words}\x1b[K");
+        let _ = out.flush();
+    }
 }

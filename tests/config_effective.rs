@@ -15,7 +15,7 @@ fn described(loaded: &Loaded) -> String {
     let mut tenants: Vec<_> = config.policy.tenants.iter().collect();
     tenants.sort_by_key(|(id, _)| *id);
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {tenants:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {tenants:?}",
         config.server,
         config.upstream,
         config.proxy,
@@ -23,6 +23,7 @@ fn described(loaded: &Loaded) -> String {
         config.audit,
         config.log,
         config.metrics,
+        config.ledger,
         config.policy.revision,
         config.policy.default,
         config.policy.bridged_keys,
@@ -52,6 +53,9 @@ fn it_loads_back_to_the_same() {
     );
     check(
         "[policy]\nenforcement = 'observe'\nenforced_from = 2027-01-31\napplications = []\n[policy.rules]\nread-only = 'enforce'",
+    );
+    check(
+        "[ledger]\nurl = 'mysql://u@db/l'\ntls = 'require'\npassword_file = '/p'\n[quotas]\ncreations = '1 / 7d'\n[groups.g.quotas.applications]\n'*' = { checkpoints = 1 }\n\"a.b\" = { stored_bytes = '1 GiB' }",
     );
     let ids: Vec<String> = (0..500).map(|number| format!("'tenant-{number}'")).collect();
     check(&format!("[groups.g]\ntenants = [{}]", ids.join(", ")));

@@ -195,13 +195,18 @@ fn trusted_peers() {
         "server.trusted_peers = ['::1', '::1']",
         "`server.trusted_peers` has \"::1\": expected each item only once\n  hint: item 1 of the list is the same",
     );
-    let config =
-        load("server.trusted_peers = ['10.0.0.0/8', '::1', '0.0.0.0/0', 'fd00::/8', '192.0.2.1/32']")
-            .unwrap();
+    let config = load(
+        "server.trusted_peers = ['10.0.0.0/8', '::1', '0.0.0.0/0', 'fd00::/8', '192.0.2.1/32', \
+         '::ffff:10.0.0.5', '::ffff:11.0.0.0/104', '::/80']",
+    )
+    .unwrap();
     let peers: Vec<_> = config.proxy.trusted_peers.iter().map(|peer| (peer.address, peer.bits)).collect();
     let address = |text: &str| text.parse::<IpAddr>().unwrap();
-    let expected = [("10.0.0.0", 8), ("::1", 128), ("0.0.0.0", 0), ("fd00::", 8), ("192.0.2.1", 32)];
-    assert_eq!(peers, expected.map(|(text, bits)| (address(text), bits)));
+    let plain = [("10.0.0.0", 8), ("::1", 128), ("0.0.0.0", 0), ("fd00::", 8), ("192.0.2.1", 32)];
+    // IPv4 in IPv6 is IPv4, as long as nothing else is in the range.
+    let mapped = [("10.0.0.5", 32), ("11.0.0.0", 8), ("::", 80)];
+    let expected = plain.iter().chain(&mapped).map(|&(text, bits)| (address(text), bits));
+    assert_eq!(peers, expected.collect::<Vec<_>>());
 }
 
 #[test]

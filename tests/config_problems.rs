@@ -86,9 +86,14 @@ fn a_missing_level_is_hinted_at() {
         "[limits.entries]\nt = 1",
         "1: `limits.entries` is a table: expected a whole number or \"unlimited\"\n  hint: 0 means none",
     );
-    for text in ["[quota]\nentries = 1", "[quota]"] {
-        let sections = "one of server, admin, log, audit, metrics, upstream, policy, limits, groups, tenants";
-        check(text, &format!("1: `quota`: no such setting\n  hint: {sections}"));
+    check("[quota]\nentries = 1", "1: `quota`: no such setting\n  hint: did you mean `quotas`?");
+    check(
+        "[quotas.t]\ncheckpoints = 1",
+        "1: `quotas.t`: no such setting\n  hint: for one tenant: `[tenants.t.quotas]`",
+    );
+    for text in ["[budget]\nentries = 1", "[budget]"] {
+        let sections = "one of server, admin, log, audit, metrics, upstream, ledger, policy, limits, quotas, groups, tenants";
+        check(text, &format!("1: `budget`: no such setting\n  hint: {sections}"));
     }
     check(
         "[9a3cfd1e.limits]\nentries = 1",
@@ -160,11 +165,11 @@ fn durations() {
     check("1.5", "a whole number with a unit: \"1500ms\"");
     check("-3", "a whole number with a unit: \"1500ms\"");
     check("\"30\"", "with a unit: \"30s\", \"30ms\"");
-    check("\"30 sec\"", "units are ms, s, m, h");
+    check("\"30 sec\"", "units are ms, s, m, h, d");
     check("\"soon\"", "a whole number with a unit: \"30s\", \"250ms\", \"5m\", \"1h\"");
     check("\"99999999999999999999s\"", "a whole number with a unit: \"30s\", \"250ms\", \"5m\", \"1h\"");
-    check("\"9999999999999999999h\"", "units are ms, s, m, h");
-    for wrong in ["\"0s\"", "\"61m\"", "\"2h\"", "true"] {
+    check("\"9999999999999999999h\"", "units are ms, s, m, h, d");
+    for wrong in ["\"0s\"", "\"61m\"", "\"2h\"", "\"1d\"", "true"] {
         check(wrong, "");
     }
     for right in ["1ms", "250ms", "30s", "5m", "1h", "60m", "30 s"] {
@@ -178,7 +183,7 @@ fn sizes_and_limits() {
     check(
         "server.max_head = '64 kB'",
         &format!(
-            "{head} \"64 kB\": expected a size from \"1 KiB\" to \"1 MiB\"\n  hint: units are B, KiB (1024 B), MiB (1024 KiB)"
+            "{head} \"64 kB\": expected a size from \"1 KiB\" to \"1 MiB\"\n  hint: units are B, KiB (1024 B), MiB (1024 KiB), GiB"
         ),
     );
     check(

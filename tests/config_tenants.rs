@@ -23,6 +23,7 @@ fn policy(text: &str) -> PolicySpec {
 fn shipped_is_what_the_policy_ships() {
     let policy = policy("");
     assert_eq!(policy.default.limits, Limits::SHIPPED);
+    assert!(policy.default.quotas.is_unlimited());
     assert_eq!(policy.default.applications, Applications::every());
     assert!(Rule::ALL.iter().all(|rule| policy.default.stances.of(*rule) == Enforcement::Enforce));
     assert!(policy.tenants.is_empty());
@@ -191,6 +192,15 @@ fn the_revision_follows_the_policy() {
         "policy.violations_reported = 31",
         "policy.enforced_from = '2027-01-31'",
         "policy.short_form = false",
+        "quotas.checkpoints = 1",
+        "quotas.stored_bytes = 1",
+        "quotas.stored_entries = 1",
+        "quotas.creations = '1 / 1s'",
+        "quotas.creations = '1 / 2s'",
+        "quotas.applications.'*'.checkpoints = 1",
+        "quotas.applications.a.checkpoints = 1",
+        "quotas.applications.b.checkpoints = 1",
+        "tenants.t.quotas.checkpoints = 1",
         "[tenants.t]",
         "[tenants.u]",
         "[tenants.u]\nlimits.entries = 1",
@@ -204,5 +214,5 @@ fn the_revision_follows_the_policy() {
 
 #[test]
 fn the_shipped_revision_is_the_same_everywhere() {
-    assert_eq!(&*policy("").revision, "cfe480527f64");
+    assert_eq!(&*policy("").revision, "3462f7fb5130");
 }

@@ -14,15 +14,15 @@ use std::time::{Duration, SystemTime};
 use karbor_admission::karbor::route::RouteKind;
 use karbor_admission::karbor::{CheckpointId, ProviderId, TenantId};
 use karbor_admission::policy::{
-    Applications, Bound, Charge, Enforcement, Limits, PolicySpec, Rule, Stances, TenantRules, Violation,
-    Violations,
+    Applications, Bound, Charge, Enforcement, Limits, Measure, PolicySpec, Quota, Quotas, Rule, Stances,
+    Standing, TenantRules, Usage, Violation, Violations,
 };
 use karbor_admission::telemetry::audit::{
     AuditLine, AuditLog, AuditOptions, AuditSink, AuditVerdict, FORMAT_VERSION, KeyNames,
 };
 use karbor_admission::telemetry::metrics::{
-    AuditDrop, BuildInfo, ConnectionRefusal, Direction, FAMILIES, Kind, MethodClass, MetricsHub,
-    MetricsOptions, Outcome, Side, UpstreamFailure,
+    AuditDrop, BuildInfo, ConnectionRefusal, Direction, FAMILIES, Kind, LedgerOperation, LedgerOutcome,
+    MethodClass, MetricsHub, MetricsOptions, Outcome, Side, Unfilled, Unkept, UpstreamFailure,
 };
 use karbor_admission::wire::Refusal;
 use serde_json::Value;
@@ -54,7 +54,7 @@ fn busy_hub() -> MetricsHub {
     let limits = Limits { entries: Bound::Unlimited, ..Limits::SHIPPED };
     let rules = |limits| {
         let (applications, stances) = (Applications::every(), Stances::all(Enforcement::Enforce));
-        Arc::new(TenantRules { limits, applications, stances })
+        Arc::new(TenantRules { limits, quotas: Quotas::UNLIMITED, applications, stances })
     };
     let policy = PolicySpec {
         revision: "r1".into(),
@@ -66,9 +66,13 @@ fn busy_hub() -> MetricsHub {
         max_depth: 16,
     };
     hub.set_policy(&policy).unwrap();
+    let quota = Quota { checkpoints: Bound::AtMost(4), ..Quota::UNLIMITED };
+    let standing = Standing { usage: Usage { checkpoints: 3, ..Usage::default() }, ..Standing::default() };
+    hub.set_usage(&[(TenantId::new("named"), quota, standing)]).unwrap();
     for number in 0..3 {
         let worker = hub.worker().unwrap();
         let tenant = TenantId::new(format!("t{number}"));
+        worker.tenant_confirmed(&tenant);
         worker.rejection(&tenant, Rule::NotAMap, Enforcement::Enforce);
         let charge = Charge { entries: 3, bytes: 100, bridged: vec![0] };
         worker.admitted(&tenant, &charge, &Limits::SHIPPED);
@@ -142,7 +146,7 @@ fn every_label_value_is_documented() {
     }
     check_label("route", "all", &words(&RouteKind::ALL, RouteKind::name));
     check_label("method", "all", &words(MethodClass::ALL, MethodClass::name));
-    check_label("outcome", "all", &words(Outcome::ALL, Outcome::name));
+    check_label("outcome", "requests_total", &words(Outcome::ALL, Outcome::name));
     let mut outcomes = words(&Enforcement::ALL, Enforcement::outcome);
     outcomes.reverse();
     check_label("enforcement", "all", &outcomes[..3]);
@@ -154,6 +158,10 @@ fn every_label_value_is_documented() {
         "connections_refused_total",
         &words(ConnectionRefusal::ALL, ConnectionRefusal::name),
     );
+    check_label("operation", "all", &words(LedgerOperation::ALL, LedgerOperation::name));
+    check_label("outcome", "ledger_operations_total", &words(LedgerOutcome::ALL, LedgerOutcome::name));
+    check_label("reason", "unfilled_answers_total", &words(Unfilled::ALL, Unfilled::name));
+    check_label("reason", "unkept_maps_total", &words(Unkept::ALL, Unkept::name));
     check_label("reason", "audit_dropped_lines_total", &words(AuditDrop::ALL, AuditDrop::name));
     let text = busy_hub().encode();
     for of in ["limit", "limit_used_ratio"] {
@@ -183,6 +191,7 @@ fn full_line(key_names: KeyNames) -> Value {
         measured: Some(300),
         allowed: Some(255),
         hint: Some("a hint".into()),
+        quota: Some(Measure::StoredBytes),
     };
     log.record(&AuditLine {
         time: SystemTime::now(),
@@ -197,6 +206,9 @@ fn full_line(key_names: KeyNames) -> Value {
         refusal: Some(Refusal::Chunk),
         violations: Some(&Violations::new(vec![violation], 2)),
         charge: Some(&Charge { entries: 1, bytes: 310, bridged: Vec::new() }),
+        kept: Some(true),
+        restored: 1,
+        altered: 1,
         policy: Some("r1"),
         status: Some(200),
         upstream_status: Some(200),

@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod config;
 pub mod create_body;
+pub mod filter;
 pub mod head;
 pub mod headers;
 mod json;

@@ -168,7 +168,7 @@ fn check_route(method: &Method, route: &Route<'_>, read: &[u8], prefix: &str) {
     }
     assert!(kind != RouteKind::Pass || !looks_like_write(method, read), "{method} passes");
     let (tenant, provider) = match route {
-        Route::Create { tenant, provider } => (*tenant, Some(*provider)),
+        Route::Create(at) => (at.tenant, Some(at.provider)),
         Route::CreateShort { tenant } => (*tenant, None),
         Route::Update(member) | Route::ExtraInfoWrite(member) => (member.tenant, Some(member.provider)),
         _ => return,

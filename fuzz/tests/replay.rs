@@ -48,6 +48,11 @@ fn answers() {
 }
 
 #[test]
+fn filters() {
+    replay("filter", fuzz::filter::check);
+}
+
+#[test]
 fn headers() {
     replay("headers", fuzz::headers::check);
 }

@@ -22,14 +22,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
-use self::connections::Connections;
+use self::connections::{Asked, Connections};
 pub use self::readiness::{Readiness, ReadinessGuard};
 use crate::telemetry::metrics::MetricsHub;
 
-/// The most connections served at once; further ones wait unaccepted.
+/// The most connections served at once; a further one takes the place of one that has asked nothing.
 pub const MAX_CONNECTIONS: usize = 64;
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest head, and what is written at once.
+const HEAD_BYTES: usize = 16 * 1024;
 /// A connection from its beginning to its end. Longer than Prometheus waits for a scrape as shipped.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long answers under way may take after the order to stop.
@@ -80,8 +82,12 @@ impl Bound {
             tokio::select! {
                 () = &mut stop => break,
                 () = connections.until_one_ends(), if !connections.is_empty() => {}
-                accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                    Ok((stream, _)) => connections.push(connection(stream, hub.clone(), readiness.clone())),
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let asked = Asked::default();
+                        let served = connection(stream, asked.clone(), hub.clone(), readiness.clone());
+                        connections.push(MAX_CONNECTIONS, asked, served);
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "an admin connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -95,8 +101,9 @@ impl Bound {
     }
 }
 
-async fn connection(stream: TcpStream, hub: MetricsHub, readiness: Readiness) {
+async fn connection(stream: TcpStream, asked: Asked, hub: MetricsHub, readiness: Readiness) {
     let service = service_fn(|request| {
+        asked.note();
         let page = pages::answer(&request, &hub, &readiness);
         async move { Ok::<_, Infallible>(page) }
     });
@@ -104,6 +111,7 @@ async fn connection(stream: TcpStream, hub: MetricsHub, readiness: Readiness) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .keep_alive(false)
+        .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
         Ok(Ok(())) => {}

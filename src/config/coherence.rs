@@ -9,7 +9,7 @@ use super::kind::{self, text};
 use super::problem::{Found, Problem};
 use super::settings::Settings;
 use super::written::{KeyPath, found, shown};
-use super::{network, tenancy};
+use super::{ledger, network, tenancy};
 use crate::policy::{Bound, Enforcement, Rule};
 use crate::telemetry::audit::AuditSink;
 use crate::upstream::Endpoint;
@@ -18,6 +18,7 @@ use crate::upstream::Endpoint;
 pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
     let mut problems = tenancy::members(settings).1;
     problems.extend(collisions(settings));
+    problems.extend(ledger::problems(settings));
     problems
 }
 
@@ -31,10 +32,8 @@ pub(super) fn warnings(settings: &Settings, config: &Config) -> Vec<Problem> {
             limits(settings, &path.child(name).child("limits"), &mut warnings);
         }
     }
-    let any = |wanted: Enforcement| {
-        let all = std::iter::once(&config.policy.default).chain(config.policy.tenants.values());
-        all.into_iter().any(|rules| Rule::ALL.iter().any(|rule| rules.stances.of(*rule) == wanted))
-    };
+    let all = || std::iter::once(&config.policy.default).chain(config.policy.tenants.values());
+    let any = |wanted| all().any(|rules| Rule::ALL.iter().any(|rule| rules.stances.of(*rule) == wanted));
     if config.audit.sink == AuditSink::None && any(Enforcement::Observe) {
         warnings.push(at(
             settings,
@@ -49,6 +48,11 @@ pub(super) fn warnings(settings: &Settings, config: &Config) -> Vec<Problem> {
             "no rule is at \"warn\", so nobody is told the date",
         ));
     }
+    if config.ledger.is_none() && all().any(|rules| !rules.quotas.is_unlimited()) {
+        let text = "there are quotas, but without a ledger nothing is counted, and none has an effect";
+        warnings.push(at(settings, "ledger.url", text));
+    }
+    warnings.extend(ledger::warnings(settings));
     warnings
 }
 

@@ -1,6 +1,6 @@
 //! Settings → `Config`: fills the options of each part.
 //!
-//! Leaves the policy to `tenancy`, and what only several settings together show to `coherence`.
+//! Leaves the policy to `tenancy`, the ledger to `ledger`, and what only several settings together show to `coherence`.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use figment::value::Value;
 use super::Config;
 use super::problem::{Problem, Wrong};
 use super::settings::Settings;
-use super::{coherence, kind, names, network, tenancy};
+use super::{coherence, kind, ledger, names, network, tenancy};
 use crate::admin::AdminOptions;
 use crate::proxy::ProxyOptions;
 use crate::server::ServerOptions;
@@ -41,6 +41,7 @@ pub(super) fn compile(settings: &Settings) -> Result<Config, Problem> {
             named_tenants,
             further_tenants: count(settings, "metrics.further_tenants")?,
         },
+        ledger: ledger::options(settings)?,
         policy,
         warnings: Vec::new(),
     };
@@ -91,6 +92,7 @@ fn proxy(settings: &Settings) -> Result<ProxyOptions, Problem> {
         identity_headers,
         trusted_peers: settings.list("server.trusted_peers", network::address_range)?,
         enforced_from: settings.text("policy.enforced_from", names::date)?.map(Into::into),
+        ledger: ledger::usage(settings)?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use figment::value::{Dict, Value};
 
+use super::kind::Kind;
 use super::schema::{Placeholder, below, settings};
 use super::settings::Settings;
 use super::written::{KeyPath, as_toml};
@@ -35,13 +36,19 @@ fn table(settings: &Settings, values: &Dict, path: &KeyPath, text: &mut String) 
     }
     for (_, path, value) in plain {
         let name = path.names().last().map(|name| super::written::name_as_toml(name)).unwrap_or_default();
-        text.push_str(&format!("{name} = {}  # {}\n", wrapped(value), settings.origin(&path, None)));
+        let value = if is_secret(&path) { "\"***\"".to_owned() } else { wrapped(value) };
+        text.push_str(&format!("{name} = {value}  # {}\n", settings.origin(&path, None)));
     }
     for (_, path, value) in tables {
         if let Value::Dict(_, values) = value {
             table(settings, values, &path, text);
         }
     }
+}
+
+fn is_secret(path: &KeyPath) -> bool {
+    let key = path.to_string();
+    settings().any(|setting| setting.key == key && matches!(setting.kind, Kind::Secret))
 }
 
 /// Where a key stands among the settings.

@@ -5,6 +5,7 @@
 use figment::value::{Dict, Value};
 
 use super::hint::fold;
+use super::kind::Kind;
 use super::problem::{Origin, Problem};
 use super::schema::{Placeholder, Setting, below, settings};
 use super::settings::Layer;
@@ -63,7 +64,8 @@ fn add(layer: &mut Layer, earlier: &Dict, name: &str, text: &str) -> Result<(), 
     if text.contains(char::REPLACEMENT_CHARACTER) {
         return Err(Problem::at(origin, &path, "not UTF-8"));
     }
-    if !text.is_ascii() && text.contains('\\') {
+    let is_secret = setting.is_some_and(|setting| matches!(setting.kind, Kind::Secret));
+    if !text.is_ascii() && text.contains('\\') && !is_secret {
         // figment counts characters where it means bytes: it would lose some, or panic.
         let hint = "set it in a file, or leave one of the two out".to_owned();
         let wrong = Problem::at(origin, &path, "cannot hold both a backslash and letters beyond ASCII");
@@ -73,7 +75,8 @@ fn add(layer: &mut Layer, earlier: &Dict, name: &str, text: &str) -> Result<(), 
         let text = format!("also set by {}", layer.origin(&path, None));
         return Err(Problem::at(origin, &path, text));
     }
-    let value = read(text, setting);
+    // Not a letter of a password may be taken for syntax.
+    let value = if is_secret { Value::from(text) } else { read(text, setting) };
     layer.mark(&path, origin);
     insert(&mut layer.values, path.names(), value);
     Ok(())

@@ -1,12 +1,19 @@
-//! The files of a configuration: the one named, and the drop-ins beside it. Leaves their content to `settings`.
+//! The files of a configuration: the one named, and the drop-ins beside it; who may read them.
+//!
+//! Leaves their content to `settings`.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::File;
+use super::kind::Kind;
 use super::problem::{Origin, Problem};
+use super::schema;
+use super::settings::Settings;
+use super::written::KeyPath;
 
 /// What the folder of drop-ins is called beyond the name of the file.
 const DROP_INS: &str = ".d";
@@ -52,6 +59,24 @@ fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     });
     paths.sort();
     Ok(paths)
+}
+
+/// A secret in a file that everybody may read. No problem: who checks a configuration has a copy of it that
+/// nobody else need be kept from.
+pub(super) fn open_secrets(settings: &Settings) -> Vec<Problem> {
+    let secrets = schema::settings().filter(|setting| matches!(setting.kind, Kind::Secret));
+    let open = |key: &str| {
+        let path = KeyPath::of(key);
+        path.find(settings.values())?;
+        let origin = settings.origin(&path, None);
+        let Origin::File { name, .. } = &origin else { return None };
+        let mode = fs::metadata(&**name).ok()?.permissions().mode();
+        (mode & 0o004 != 0).then(|| {
+            let hint = format!("`chmod o-r {name}`, or `{key}_file`, or the environment");
+            Problem::at(origin.clone(), &path, "stands in a file that everybody may read").hint(Some(hint))
+        })
+    };
+    secrets.filter_map(|setting| open(setting.key)).collect()
 }
 
 fn read(path: &Path) -> Result<File, Problem> {

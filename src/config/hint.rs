@@ -24,16 +24,18 @@ pub(super) fn fold(name: &str) -> String {
 /// A hint for `path`, whose last name no setting has, with `siblings` beside it.
 pub(super) fn for_unknown(path: &KeyPath, value: &Value, siblings: &[&'static str]) -> Option<String> {
     let (name, parents) = path.names().split_last()?;
+    let named = siblings.iter().copied().filter(|sibling| Placeholder::of(sibling).is_none());
+    let near = nearest(name, named);
     if let (Value::Dict(..), Some(last)) = (value, parents.last())
-        && matches!(last.as_str(), "limits" | "rules")
+        && matches!(last.as_str(), "limits" | "quotas" | "rules")
+        && near.is_none()
     {
         return Some(format!("for one tenant: `[tenants.{}.{last}]`", name_as_toml(name)));
     }
     if let Some(elsewhere) = elsewhere(name, parents) {
         return Some(format!("did you mean `{elsewhere}`?"));
     }
-    let near = siblings.iter().copied().filter(|sibling| Placeholder::of(sibling).is_none());
-    if let Some(near) = nearest(name, near) {
+    if let Some(near) = near {
         let near = path.parent().unwrap_or_default().child(near);
         return Some(format!("did you mean `{near}`?"));
     }

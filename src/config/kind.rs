@@ -8,10 +8,10 @@ use figment::value::{Num, Value};
 
 use super::names::{self, Word};
 use super::problem::Wrong;
-use crate::policy::Bound;
+use crate::policy::{Bound, Rate};
 
-/// The shortest and the longest duration any setting takes.
-const DURATIONS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(3600));
+/// The shortest window of a rate.
+const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
 
 /// Judges a text; what it means is read again where it is used.
 type Judge = fn(&str) -> Result<(), Wrong>;
@@ -25,14 +25,18 @@ pub(super) enum Kind {
     Number(u64, u64),
     /// `auto`, or a whole number from 1 to this.
     Workers(u64),
-    /// A duration.
-    Duration,
+    /// A duration between these.
+    Duration(Duration, Duration),
     /// A size between these, in bytes.
     Size(u64, u64),
     /// A bound on a number; at most this where it is bounded.
     Bound(u64),
     /// A bound on a size in bytes; at most this where it is bounded.
     SizeBound(u64),
+    /// A rate, or none: at most so many, in a window of at most this.
+    Rate(u64, Duration),
+    /// A text that nobody is shown.
+    Secret,
     /// One of these words.
     Word(fn() -> Vec<&'static str>, Judge),
     /// A text that means something, described by these words.
@@ -53,8 +57,7 @@ impl Kind {
             Self::Flag => "true or false".to_owned(),
             Self::Number(least, most) => format!("a whole number from {least} to {most}"),
             Self::Workers(most) => format!("\"auto\" or a whole number from 1 to {most}"),
-            Self::Duration => {
-                let (least, most) = DURATIONS;
+            Self::Duration(least, most) => {
                 format!("a duration from \"{}\" to \"{}\"", duration_as_text(least), duration_as_text(most))
             }
             Self::Size(least, most) => {
@@ -62,6 +65,8 @@ impl Kind {
             }
             Self::Bound(_) => format!("a whole number or \"{UNLIMITED}\""),
             Self::SizeBound(_) => format!("a size or \"{UNLIMITED}\""),
+            Self::Rate(..) => format!("a rate such as \"100 / 1h\", or \"{UNLIMITED}\""),
+            Self::Secret => "a text, not empty".to_owned(),
             Self::Word(words, _) => one_of(&words()),
             Self::Text(what, _) => what.to_owned(),
             Self::List(what, _, 0, _) => format!("a list: {what}"),
@@ -71,7 +76,7 @@ impl Kind {
 
     /// Whether a bare text of the environment is meant literally, even if it looks like a number.
     pub(super) fn is_text(self) -> bool {
-        matches!(self, Self::Word(..) | Self::Text(..))
+        matches!(self, Self::Word(..) | Self::Text(..) | Self::Secret)
     }
 
     /// Judges a value, but not the items of a list.
@@ -84,12 +89,20 @@ impl Kind {
             Self::Flag => flag(value).map(drop),
             Self::Number(least, most) => within(number(value)?, least, most),
             Self::Workers(most) => workers(value)?.map_or(Ok(()), |number| within(number, 1, most)),
-            Self::Duration => within(duration(value)?, DURATIONS.0, DURATIONS.1),
+            Self::Duration(least, most) => within(duration(value)?, least, most),
             Self::Size(least, most) => within(size(value)?, least, most),
             Self::Bound(most) => bounded(bound(value, number)?, most, &most.to_string()),
             Self::SizeBound(most) => {
                 let text = format!("\"{}\"", size_as_text(most));
                 bounded(bound(value, size)?, most, &text)
+            }
+            Self::Rate(most, longest) => rate(value)?.map_or(Ok(()), |rate| rate_within(rate, most, longest)),
+            Self::Secret => {
+                if text(value)?.is_empty() {
+                    Err(Wrong::KIND)
+                } else {
+                    Ok(())
+                }
             }
             Self::Word(_, judge) | Self::Text(_, judge) => judge(text(value)?),
             Self::List(_, _, least, most) => within_list(value, least, most),
@@ -141,6 +154,16 @@ fn bounded(bound: Bound, most: u64, most_as_text: &str) -> Result<(), Wrong> {
     }
 }
 
+fn rate_within(rate: Rate, most: u64, longest: Duration) -> Result<(), Wrong> {
+    if rate.count > most {
+        return Err(Wrong::expected(format!("at most {most} in a window, or \"{UNLIMITED}\"")));
+    }
+    within(rate.window, SHORTEST_WINDOW, longest).map_err(|_outside| {
+        let (least, most) = (duration_as_text(SHORTEST_WINDOW), duration_as_text(longest));
+        Wrong::expected(format!("a window from \"{least}\" to \"{most}\""))
+    })
+}
+
 fn within_list(value: &Value, least: usize, most: usize) -> Result<(), Wrong> {
     match value {
         Value::Array(_, items) if items.len() > most => Err(Wrong::expected(format!("at most {most} items"))),
@@ -154,8 +177,9 @@ fn within_list(value: &Value, least: usize, most: usize) -> Result<(), Wrong> {
 /// The word for no bound.
 const UNLIMITED: &str = "unlimited";
 
-const DURATION_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
-const SIZE_UNITS: [(&str, u64); 3] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20)];
+const DURATION_UNITS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const SIZE_UNITS: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
 /// A string.
 pub(super) fn text(value: &Value) -> Result<&str, Wrong> {
@@ -223,19 +247,43 @@ pub(super) fn list<'v, T>(
 
 /// A duration: a whole number and a unit.
 pub(super) fn duration(value: &Value) -> Result<Duration, Wrong> {
-    let without_unit = |number: &str| Wrong::hint(format!("with a unit: \"{number}s\", \"{number}ms\""));
     match value {
         Value::Num(..) => Err(match whole(value).filter(|number| *number >= 0) {
             Some(number) => without_unit(&number.to_string()),
             None => Wrong::hint("a whole number with a unit: \"1500ms\""),
         }),
-        Value::String(_, text) => match split_unit(text) {
-            Some((_, "")) => Err(without_unit(text.trim())),
-            Some((number, unit)) => in_units(number, unit, &DURATION_UNITS)
-                .map(Duration::from_millis)
-                .ok_or(Wrong::hint("units are ms, s, m, h")),
-            None => Err(Wrong::hint("a whole number with a unit: \"30s\", \"250ms\", \"5m\", \"1h\"")),
-        },
+        Value::String(_, text) => duration_of(text),
+        _ => Err(Wrong::KIND),
+    }
+}
+
+fn duration_of(text: &str) -> Result<Duration, Wrong> {
+    match split_unit(text) {
+        Some((_, "")) => Err(without_unit(text.trim())),
+        Some((number, unit)) => in_units(number, unit, &DURATION_UNITS)
+            .map(Duration::from_millis)
+            .ok_or(Wrong::hint("units are ms, s, m, h, d")),
+        None => Err(Wrong::hint("a whole number with a unit: \"30s\", \"250ms\", \"5m\", \"1h\"")),
+    }
+}
+
+fn without_unit(number: &str) -> Wrong {
+    Wrong::hint(format!("with a unit: \"{number}s\", \"{number}ms\""))
+}
+
+/// So many in a window, `COUNT / WINDOW`; none for `unlimited`.
+pub(super) fn rate(value: &Value) -> Result<Option<Rate>, Wrong> {
+    const FORM: &str = "a whole number, a slash and a window: \"100 / 1h\"";
+    match value {
+        Value::String(_, text) if text == UNLIMITED => Ok(None),
+        Value::String(_, text) => {
+            let (count, window) = text.split_once('/').ok_or(Wrong::hint(FORM))?;
+            let count = count.trim();
+            let digits = count.bytes().all(|byte| byte.is_ascii_digit());
+            let count = digits.then(|| count.parse().ok()).flatten().ok_or(Wrong::hint(FORM))?;
+            Ok(Some(Rate { count, window: duration_of(window)? }))
+        }
+        Value::Num(..) => Err(Wrong::hint(FORM)),
         _ => Err(Wrong::KIND),
     }
 }
@@ -251,7 +299,7 @@ pub(super) fn size(value: &Value) -> Result<u64, Wrong> {
         Value::String(_, text) => match split_unit(text) {
             Some((_, "")) => Err(Wrong::hint("bytes without quotes, or with a unit: \"1024 B\"")),
             Some((number, unit)) => in_units(number, unit, &SIZE_UNITS)
-                .ok_or(Wrong::hint("units are B, KiB (1024 B), MiB (1024 KiB)")),
+                .ok_or(Wrong::hint("units are B, KiB (1024 B), MiB (1024 KiB), GiB")),
             None => Err(Wrong::hint("a whole number with a unit: \"128 KiB\", \"16 MiB\", \"1024 B\"")),
         },
         _ => Err(Wrong::KIND),

@@ -11,6 +11,7 @@ mod environment;
 mod files;
 mod hint;
 mod kind;
+mod ledger;
 mod names;
 mod network;
 mod problem;
@@ -27,6 +28,7 @@ pub use environment::{PREFIX, variables};
 pub use problem::{ConfigErrors, Found, Origin, Problem};
 
 use crate::admin::AdminOptions;
+use crate::ledger::LedgerOptions;
 use crate::policy::PolicySpec;
 use crate::proxy::ProxyOptions;
 use crate::server::ServerOptions;
@@ -55,6 +57,8 @@ pub struct Config {
     pub log: LogOptions,
     /// For the metrics.
     pub metrics: MetricsOptions,
+    /// For the ledger; none if there is to be none.
+    pub ledger: Option<LedgerOptions>,
     /// For the policy.
     pub policy: PolicySpec,
     /// What is allowed, but hardly meant.
@@ -99,7 +103,9 @@ pub fn load_with_origins(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Loaded, ConfigErrors> {
     let (files, problems) = path.map(files::open).unwrap_or_default();
-    assemble(&files, environment, problems)
+    let mut loaded = assemble(&files, environment, problems)?;
+    loaded.config.warnings.extend(files::open_secrets(&loaded.settings));
+    Ok(loaded)
 }
 
 /// As [`load_with_origins`], of files already read, in the order in which they count. Opens nothing.
@@ -114,7 +120,7 @@ pub fn parse(
 }
 
 /// The effective configuration as TOML that loads to the same. Its first line is a comment with the
-/// revision of the policy; a comment on each value says where it came from.
+/// revision of the policy; a comment on each value says where it came from. A password stands as `***`.
 #[must_use]
 pub fn effective(loaded: &Loaded) -> String {
     effective::write(&loaded.settings, &loaded.config.policy.revision)

@@ -9,7 +9,7 @@ use super::hint;
 use super::problem::Wrong;
 use crate::policy::key::{Key, is_name};
 use crate::policy::{Applications, Enforcement, Rule};
-use crate::proxy::ExtraInfoField;
+use crate::proxy::{ExtraInfoField, WhenDown};
 use crate::telemetry::audit::{AuditSink, KeyNames};
 use crate::telemetry::log::LogFormat;
 
@@ -110,6 +110,19 @@ impl Word for ExtraInfoField {
     }
 }
 
+impl Word for WhenDown {
+    const ALL: &[Self] = &[Self::Closed, Self::Open];
+    const HINT: Option<&str> =
+        Some("\"closed\" turns creations with a map away; \"open\" forwards them, and forgets the map");
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+        }
+    }
+}
+
 /// The id of one tenant, or the name of one group.
 pub(super) fn name(text: &str) -> Result<&str, Wrong> {
     const EXPECTED: &str = "a name of printable ASCII without spaces and / \\ ? # % *";
@@ -157,6 +170,19 @@ pub(super) fn application(text: &str) -> Result<&str, Wrong> {
     }
     let hint = "lower-case letters and digits in groups joined by single - . _, such as \"acme-*\"";
     Err(Wrong::expected("the name of an application, or its start followed by `*`").with_hint(hint))
+}
+
+/// The exact name of an application, or `*` for each that is not named.
+pub(super) fn one_application(text: &str) -> Result<&str, Wrong> {
+    if text == "*" || (Applications::is_pattern(text) && !text.ends_with('*')) {
+        return Ok(text);
+    }
+    let wrong = Wrong::expected("the name of an application, or `*` for each that is not named");
+    Err(if text.contains('*') {
+        wrong.with_hint("one name; `*` stands alone")
+    } else {
+        wrong.with_hint("lower-case letters and digits in groups joined by single - . _")
+    })
 }
 
 /// An unprefixed key of Karbor's operation engine.
@@ -247,8 +273,16 @@ pub(super) fn audit_sink(text: &str) -> Result<AuditSink, Wrong> {
     match text {
         "" => Ok(AuditSink::None),
         "-" => Ok(AuditSink::Stdout),
+        path => file(path).map(|path| AuditSink::File(path.to_owned())),
+    }
+}
+
+/// A file, there or not.
+pub(super) fn file(text: &str) -> Result<&Path, Wrong> {
+    match text {
+        "" => Err(Wrong::expected("a path that is not empty")),
         path if path.contains(char::is_control) => Err(Wrong::expected("a path without control characters")),
         path if path.ends_with('/') => Err(Wrong::expected("a file, not a folder")),
-        path => Ok(AuditSink::File(Path::new(path).to_owned())),
+        path => Ok(Path::new(path)),
     }
 }

@@ -8,6 +8,8 @@ use crate::upstream::Endpoint;
 
 /// The port of an endpoint that names none.
 const HTTP_PORT: u16 = 80;
+/// The bits before an IPv4 address in an IPv6 one.
+const MAPPED_BITS: u8 = 96;
 /// The longest host name.
 const HOST_BYTES: usize = 253;
 
@@ -45,7 +47,7 @@ fn address(text: &str, example: SocketAddr) -> Result<SocketAddr, Wrong> {
     })
 }
 
-/// An address, or a range written `ADDRESS/BITS`.
+/// An address, or a range written `ADDRESS/BITS`. IPv4 in IPv6 (`::ffff:10.0.0.5`) is IPv4, as it is of peers.
 pub(super) fn address_range(text: &str) -> Result<AddressRange, Wrong> {
     let (address, bits) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(bits)),
@@ -63,7 +65,12 @@ pub(super) fn address_range(text: &str) -> Result<AddressRange, Wrong> {
     };
     let network = masked(address, bits);
     if network == address {
-        Ok(AddressRange { address, bits })
+        Ok(match (address.to_canonical(), bits.checked_sub(MAPPED_BITS)) {
+            (IpAddr::V4(mapped), Some(bits)) if address.is_ipv6() => {
+                AddressRange { address: mapped.into(), bits }
+            }
+            _ => AddressRange { address, bits },
+        })
     } else {
         Err(Wrong::expected("an address without bits beyond its range")
             .with_hint(format!("\"{network}/{bits}\" or \"{address}\"")))
@@ -106,14 +113,7 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, Wrong> {
         });
     }
     let (host, port) = host_and_port(authority)?;
-    let port = match port {
-        None => HTTP_PORT,
-        Some(port) => plain_number(port)
-            .and_then(|port| u16::try_from(port).ok())
-            .filter(|&port| port > 0)
-            .ok_or_else(|| Wrong::expected("a port from 1 to 65535"))?,
-    };
-    Ok(Endpoint { host: host.into(), port })
+    Ok(Endpoint { host: host.into(), port: port_or(port, HTTP_PORT)? })
 }
 
 /// The endpoint, and the path if there is one, that a text without a scheme seems to mean.
@@ -157,8 +157,19 @@ pub(super) fn path_prefix(text: &str) -> Result<&str, Wrong> {
     }
 }
 
+/// The port that is named, or else the usual one.
+pub(super) fn port_or(named: Option<&str>, usual: u16) -> Result<u16, Wrong> {
+    match named {
+        None => Ok(usual),
+        Some(port) => plain_number(port)
+            .and_then(|port| u16::try_from(port).ok())
+            .filter(|&port| port > 0)
+            .ok_or_else(|| Wrong::expected("a port from 1 to 65535")),
+    }
+}
+
 /// The host without brackets, and the port as text.
-fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Wrong> {
+pub(super) fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Wrong> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or_else(|| Wrong::expected("a closing bracket"))?;
         if host.parse::<Ipv6Addr>().is_err() {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::policy::{Limits, PolicySpec, Rule, TenantRules};
+use crate::policy::{Limits, PolicySpec, Quota, Quotas, Rate, Rule, TenantRules};
 
 /// Hexadecimal digits of a revision.
 const DIGITS: usize = 12;
@@ -42,7 +42,7 @@ pub(super) fn of(policy: &PolicySpec, enforced_from: &str, short_form: bool) -> 
 
 /// Rules as text: equal for equal rules, whatever the order of their applications.
 pub(super) fn canonical(rules: &TenantRules) -> String {
-    let TenantRules { limits, applications, stances } = rules;
+    let TenantRules { limits, quotas, applications, stances } = rules;
     let Limits { entries, key_bytes, value_bytes, total_bytes, body_bytes } = limits;
     let mut text = format!("{entries} {key_bytes} {value_bytes} {total_bytes} {body_bytes}");
     for rule in Rule::ALL {
@@ -53,6 +53,15 @@ pub(super) fn canonical(rules: &TenantRules) -> String {
     patterns.sort_unstable();
     text.push('\n');
     text.push_str(&patterns.join(" "));
+    let Quotas { whole, each, applications } = quotas;
+    let named = applications.iter().map(|(name, quota)| (&**name, quota));
+    for (name, quota) in [("", whole), ("*", each)].into_iter().chain(named) {
+        let Quota { checkpoints, stored_bytes, stored_entries, creations } = quota;
+        let _ = write!(text, "\n{name} {checkpoints} {stored_bytes} {stored_entries}");
+        if let Some(Rate { count, window }) = creations {
+            let _ = write!(text, " {count}/{}", window.as_millis());
+        }
+    }
     text
 }
 

@@ -4,6 +4,7 @@
 //! own reader of TOML drops the line. Leaves what it means to `compile`.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 
 use figment::value::{Dict, Map, Value};
@@ -15,10 +16,17 @@ use super::problem::{Origin, Problem, Wrong};
 use super::written::{KeyPath, found};
 
 /// The merged settings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Settings {
     values: Dict,
     layers: Vec<Layer>,
+}
+
+/// Without the values: a password may be among them.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").finish_non_exhaustive()
+    }
 }
 
 impl Settings {
@@ -93,7 +101,7 @@ impl Settings {
 }
 
 /// One source of settings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Layer {
     /// What stands in it.
     pub(super) values: Dict,

@@ -65,7 +65,8 @@ impl Walk<'_> {
 
     fn setting(&mut self, path: &KeyPath, value: &Value, kind: Kind) {
         if let Err(wrong) = kind.judge(value) {
-            self.wrong(path, None, found(value), wrong);
+            let shown = if matches!(kind, Kind::Secret) { Found::Nothing } else { found(value) };
+            self.wrong(path, None, shown, wrong);
             return;
         }
         let (Kind::List(..), Value::Array(_, items)) = (kind, value) else { return };

@@ -1,4 +1,4 @@
-//! Who inherits what: defaults ← `[policy]` and `[limits]` ← group ← tenant, field by field.
+//! Who inherits what: defaults ← `[policy]`, `[limits]` and `[quotas]` ← group ← tenant, field by field.
 //!
 //! Of the stances the most specific wins: tenant's rule, tenant, group's rule, group, rule, policy.
 
@@ -12,11 +12,14 @@ use super::settings::Settings;
 use super::written::{KeyPath, found, name_as_toml, shown};
 use super::{hint, kind, names, revision};
 use crate::karbor::TenantId;
-use crate::policy::{Applications, Bound, Enforcement, Limits, PolicySpec, Rule, Stances, TenantRules};
+use crate::policy::{
+    Applications, Bound, Enforcement, Limits, PolicySpec, Quota, Quotas, Rule, Stances, TenantRules,
+};
 
 /// The policy these settings mean.
 pub(super) fn policy(settings: &Settings) -> Result<PolicySpec, Problem> {
-    let default = Arc::new(rules(settings, &KeyPath::of("policy"), &KeyPath::of("limits"), None)?);
+    let quotas = [KeyPath::of("quotas")];
+    let default = Arc::new(rules(settings, &KeyPath::of("policy"), &KeyPath::of("limits"), &quotas, None)?);
     let tenants = tenants(settings, &default)?;
     let policy = PolicySpec {
         revision: Box::default(),
@@ -56,7 +59,9 @@ fn tenants(
     let path = KeyPath::of("groups");
     for (name, _) in settings.table(&path) {
         let at = path.child(name);
-        groups.insert(name, Arc::new(rules(settings, &at, &at.child("limits"), Some(default))?));
+        let quotas = [at.child("quotas"), KeyPath::of("quotas")];
+        let rules = rules(settings, &at, &at.child("limits"), &quotas, Some(default))?;
+        groups.insert(name, Arc::new(rules));
     }
     let (members, _) = members(settings);
     // Equal rules are kept once: a thousand tenants often differ in a few ways only.
@@ -64,10 +69,14 @@ fn tenants(
     let mut tenants = HashMap::new();
     let path = KeyPath::of("tenants");
     for (id, table) in settings.table(&path) {
-        let base = members.get(id).and_then(|group| groups.get(group)).unwrap_or(default);
+        let group = members.get(id);
+        let base = group.and_then(|group| groups.get(group)).unwrap_or(default);
         let at = path.child(id);
         let rules = if has_own_rules(table) {
-            let rules = rules(settings, &at, &at.child("limits"), Some(base))?;
+            let of_group = group.map(|group| KeyPath::of("groups").child(group).child("quotas"));
+            let quotas = [Some(at.child("quotas")), of_group, Some(KeyPath::of("quotas"))];
+            let quotas: Vec<KeyPath> = quotas.into_iter().flatten().collect();
+            let rules = rules(settings, &at, &at.child("limits"), &quotas, Some(base))?;
             Arc::clone(kept.entry(revision::canonical(&rules)).or_insert_with(|| Arc::new(rules)))
         } else {
             Arc::clone(base)
@@ -152,15 +161,18 @@ fn memberships(settings: &Settings) -> Vec<Membership<'_>> {
 }
 
 /// What stands at `own` and `limits`; what does not, from `base`. Without a base, all of it has a default.
+/// `quotas` are their places, the most specific first.
 fn rules(
     settings: &Settings,
     own: &KeyPath,
     limits: &KeyPath,
+    quotas: &[KeyPath],
     base: Option<&TenantRules>,
 ) -> Result<TenantRules, Problem> {
     let applications = |value| kind::list(value, names::application).map(Applications::of);
     Ok(TenantRules {
         limits: inherit_limits(settings, limits, base.map(|base| base.limits))?,
+        quotas: inherit_quotas(settings, quotas)?,
         applications: inherit(settings, &own.child("applications"), applications, || {
             base.map(|base| base.applications.clone())
         })?,
@@ -192,6 +204,55 @@ fn inherit_limits(settings: &Settings, at: &KeyPath, base: Option<Limits>) -> Re
             base.map(|base| base.body_bytes)
         })?,
     })
+}
+
+/// Each setting by itself, from the first of these places that has it. An application that any of them names
+/// takes what it has nowhere from `*`, so that naming it lifts no bound.
+fn inherit_quotas(settings: &Settings, places: &[KeyPath]) -> Result<Quotas, Problem> {
+    const EACH: &str = "*";
+    let whole = inherit_quota(settings, places, Quota::UNLIMITED)?;
+    let applications: Vec<KeyPath> = places.iter().map(|at| at.child("applications")).collect();
+    let of = |application: &str, base| {
+        let places: Vec<KeyPath> = applications.iter().map(|at| at.child(application)).collect();
+        inherit_quota(settings, &places, base)
+    };
+    let each = of(EACH, Quota::UNLIMITED)?;
+    let named = applications.iter().flat_map(|at| settings.table(at)).map(|(name, _)| name);
+    let mut quotas = Quotas { whole, each, applications: BTreeMap::new() };
+    for application in named.filter(|name| *name != EACH).collect::<BTreeSet<_>>() {
+        let own = of(application, each)?;
+        if own != each {
+            quotas.applications.insert(application.into(), own);
+        }
+    }
+    Ok(quotas)
+}
+
+fn inherit_quota(settings: &Settings, places: &[KeyPath], base: Quota) -> Result<Quota, Problem> {
+    let bound =
+        |name, measure, base| first(settings, places, name, |value| kind::bound(value, measure), base);
+    Ok(Quota {
+        checkpoints: bound("checkpoints", kind::number, base.checkpoints)?,
+        stored_bytes: bound("stored_bytes", kind::size, base.stored_bytes)?,
+        stored_entries: bound("stored_entries", kind::number, base.stored_entries)?,
+        creations: first(settings, places, "creations", kind::rate, base.creations)?,
+    })
+}
+
+/// What `read` makes of the value of that name at the first place that has one, or else `base`.
+fn first<T>(
+    settings: &Settings,
+    places: &[KeyPath],
+    name: &str,
+    read: impl Fn(&Value) -> Result<T, Wrong>,
+    base: T,
+) -> Result<T, Problem> {
+    for place in places {
+        if let Some(own) = settings.optional(&place.child(name), &read)? {
+            return Ok(own);
+        }
+    }
+    Ok(base)
 }
 
 /// A stance for everything here outweighs each rule's stance further out.

@@ -23,9 +23,9 @@ impl Act<'_> {
     }
 
     pub(super) fn list(&mut self, provider: &str) -> Result<Json, Fault> {
-        let plan = self.query.and_then(|query| query.first("plan_id"));
+        let plan = self.query.and_then(|query| query.last("plan_id"));
         let ids = self.store.listed(self.project, plan);
-        let page = self.page(ids)?;
+        let page = self.page(self.store.bank, ids)?;
         known_provider(provider)?;
         let mut items = Vec::with_capacity(page.ids.len());
         for id in &page.ids {

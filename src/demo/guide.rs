@@ -38,7 +38,18 @@ pub fn guide(proxy: SocketAddr, admin: SocketAddr, project: &str, provider: &str
                  -H {json} -d {mutation}"
             ),
         ),
-        ("list the checkpoints", format!("curl -sS -i {checkpoints} -H {token}")),
+        ("list the checkpoints; the map has come back", format!("curl -sS -i {checkpoints} -H {token}")),
+        (
+            "list those with this entry",
+            format!(
+                "curl -sS {} -H {token}",
+                quote(&format!("{base}/providers/{provider}/checkpoints?extra-info.x-demo--note=hello"))
+            ),
+        ),
+        (
+            "see what this project may store, and how much of it is used",
+            format!("curl -sS {} -H {token}", quote(&format!("{base}/extra-info-limits"))),
+        ),
         ("see what was counted", format!("curl -sS {}", quote(&format!("http://{admin}/metrics")))),
         (
             "the same creation with the official client",
@@ -49,11 +60,15 @@ pub fn guide(proxy: SocketAddr, admin: SocketAddr, project: &str, provider: &str
             ),
         ),
     ];
-    let mut text = format!(
+    let head = format!(
         "karbor-admission, in front of a stand-in Karbor in this process\n\n\
          proxy     http://{proxy}\nadmin     http://{admin}\nproject   {project}\nprovider  {provider}\n\
          plan      {plan}\n"
     );
+    written(head, &lines)
+}
+
+fn written(mut text: String, lines: &[(&str, String)]) -> String {
     for (purpose, line) in lines {
         // Writing to a `String` cannot fail.
         let _ = write!(text, "\n# {purpose}\n    {line}\n");
@@ -96,15 +111,15 @@ mod tests {
         let text =
             guide("0.0.0.0:8799".parse().unwrap(), "[::1]:9".parse().unwrap(), "it's;odd $x", "pr", "pl");
         let lines: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("    ")).collect();
-        assert_eq!(lines.len(), 6, "{text}");
+        assert_eq!(lines.len(), 8, "{text}");
         let created = words(lines[0]);
         assert_eq!(created[5], "http://127.0.0.1:8799/v1/it's;odd $x/providers/pr/checkpoints");
         assert_eq!(
             created[11],
             r#"{"checkpoint": {"plan_id": "pl", "extra-info": {"karbor-created-by": "manual", "x-demo--note": "hello"}}}"#
         );
-        assert_eq!(words(lines[4]), ["curl", "-sS", "http://[::1]:9/metrics"]);
-        assert_eq!(words(lines[5])[3], "demo:it's;odd $x");
+        assert_eq!(words(lines[6]), ["curl", "-sS", "http://[::1]:9/metrics"]);
+        assert_eq!(words(lines[7])[3], "demo:it's;odd $x");
         for line in lines {
             let parsed = std::process::Command::new("sh").args(["-n", "-c", line]).status().unwrap();
             assert!(parsed.success(), "{line}");

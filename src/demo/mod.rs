@@ -24,6 +24,7 @@ pub use answers::PROVIDER_ID;
 pub use blob::Checksum;
 pub use guide::guide;
 pub use log::{MAX_KEPT_BODY_BYTES, MAX_RECORDS, Record};
+pub use pages::Bank;
 
 use std::convert::Infallible;
 use std::io;
@@ -110,6 +111,11 @@ impl StandIn {
             parameters: Json::map([]),
         });
         id
+    }
+
+    /// From now on lists are cut into pages as this bank does.
+    pub fn keep_in(&self, bank: Bank) {
+        self.shared.store().bank = bank;
     }
 
     /// How many checkpoints were ever made, copies included. Which request made which is in its [`Record`].

@@ -7,6 +7,18 @@ use super::json::Json;
 /// The most of one page (facts, section 8).
 const MAX_PAGE: usize = 1000;
 
+/// How the bank behind Karbor takes `limit` and `marker`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bank {
+    /// As a client would think: so many behind the marker. S3 does, and Swift if asked to sort upwards.
+    #[default]
+    Paging,
+    /// The last so many, wherever the marker stands: the file bank. Who follows its links never ends.
+    Files,
+    /// All before the marker, the oldest first, however many: Swift, unless it is asked to sort upwards.
+    Descending,
+}
+
 /// One page of a list, and the query of the next if this one is full.
 pub(super) struct Page {
     pub(super) ids: Vec<String>,
@@ -14,11 +26,8 @@ pub(super) struct Page {
 }
 
 impl Act<'_> {
-    /// Cuts out the page that the query asks for.
-    ///
-    /// A marker is honoured, as the object-store banks do; Karbor's file bank ignores it, and a client that
-    /// follows its links never ends.
-    pub(super) fn page(&self, mut ids: Vec<String>) -> Result<Page, Fault> {
+    /// Cuts out the page that the query asks for, as `bank` understands it.
+    pub(super) fn page(&self, bank: Bank, mut ids: Vec<String>) -> Result<Page, Fault> {
         let query = self.query.ok_or_else(Fault::unexpected)?;
         let integer = |name: &str| query.first(name).map(|text| text.trim().parse::<i64>().ok());
         let limit = match integer("limit") {
@@ -39,6 +48,9 @@ impl Act<'_> {
                         parameter.";
             return Err(Fault::bad_request(text));
         }
+        if bank == Bank::Descending {
+            ids.reverse();
+        }
         if let Some(marker) = query.first("marker") {
             let Some(place) = ids.iter().position(|id| id == marker) else {
                 let object = format!("/checkpoints/{marker}/index.json").replace("//", "/");
@@ -46,10 +58,18 @@ impl Act<'_> {
                     "Get Object {object} in Bank Failed: Object is not a file"
                 )));
             };
-            ids.drain(..=place);
+            match bank {
+                Bank::Paging => drop(ids.drain(..=place)),
+                Bank::Files => {}
+                Bank::Descending => ids.truncate(place),
+            }
         }
-        ids.truncate(limit);
-        let next = ids.last().filter(|_| ids.len() == limit).map(|last| query.after(last));
+        match bank {
+            Bank::Paging => ids.truncate(limit),
+            Bank::Files => drop(ids.drain(..ids.len().saturating_sub(limit))),
+            Bank::Descending => {}
+        }
+        let next = ids.last().filter(|_| ids.len() >= limit).map(|last| query.after(last));
         Ok(Page { ids, next })
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::answers::{self, Answer, Fault, PROVIDER_ID};
 use super::controller::{Act, fresh_id};
 use super::json::Json;
+use super::pages::Bank;
 use super::schema::is_uuid;
 use super::store::Plan;
 
@@ -69,7 +70,7 @@ impl Act<'_> {
 
     pub(super) fn list_plans(&self) -> Result<Json, Fault> {
         let ids: Vec<String> = self.store.plans(self.project).map(|plan| plan.id.clone()).collect();
-        let page = self.page(ids)?;
+        let page = self.page(Bank::Paging, ids)?;
         let plans = page.ids.iter().filter_map(|id| self.store.plan(self.project, id));
         let plans = plans.map(|plan| answers::plan(plan)).collect();
         Ok(self.collection("plans", plans, &page))

@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::json::Json;
+use super::pages::Bank;
 
 /// The most plans kept.
 pub(super) const MAX_PLANS: usize = 1_000;
@@ -58,11 +59,17 @@ pub(super) struct Store {
     plans: Shelf<Arc<Plan>>,
     checkpoints: Shelf<Checkpoint>,
     created: u64,
+    pub(super) bank: Bank,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { plans: Shelf::new(MAX_PLANS), checkpoints: Shelf::new(MAX_CHECKPOINTS), created: 0 }
+        Self {
+            plans: Shelf::new(MAX_PLANS),
+            checkpoints: Shelf::new(MAX_CHECKPOINTS),
+            created: 0,
+            bank: Bank::default(),
+        }
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Detail<'a> {
     pub measured: Option<u64>,
     /// What is allowed, in the same unit.
     pub allowed: Option<u64>,
+    /// The quota it is about, as the configuration names it; left out where it is about none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<&'a str>,
     /// What was found, or would be right.
     pub hint: Option<&'a str>,
     /// The sentence for people.
@@ -148,6 +151,7 @@ mod tests {
             key: Some("k\u{e9}"),
             measured: Some(3),
             allowed: Some(2),
+            quota: None,
             hint: None,
             message: "m".to_owned(),
         };

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod ascii;
 pub mod fault;
+pub mod filter;
 pub mod request;
 pub mod route;
 pub mod target;

@@ -16,12 +16,7 @@ use super::target::Target;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route<'t> {
     /// `POST …/v1/{tenant}/providers/{provider}/checkpoints`.
-    Create {
-        /// The project of the path.
-        tenant: &'t str,
-        /// The provider of the path.
-        provider: &'t str,
-    },
+    Create(Collection<'t>),
     /// `POST {prefix}/v1/{tenant}/checkpoint`, or `checkpoints`: the specification's short form.
     CreateShort {
         /// The project of the path.
@@ -32,15 +27,29 @@ pub enum Route<'t> {
     /// A write to an `extra-info` or `extra_info` sub-resource of a checkpoint.
     ExtraInfoWrite(Member<'t>),
     /// `GET …/checkpoints`.
-    List,
+    List(Collection<'t>),
     /// `GET …/checkpoints/{checkpoint}`.
-    Show,
+    Show(Member<'t>),
     /// `DELETE …/checkpoints/{checkpoint}`.
-    Delete,
+    Delete(Member<'t>),
     /// `POST …/checkpoints/action`.
-    Copy,
+    Copy(Collection<'t>),
+    /// `GET {prefix}/v1/{tenant}/extra-info-limits`: ours alone.
+    Limits {
+        /// The project of the path.
+        tenant: &'t str,
+    },
     /// Anything else.
     Pass,
+}
+
+/// The checkpoints of a provider, as a path names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Collection<'t> {
+    /// The project of the path.
+    pub tenant: &'t str,
+    /// The provider of the path.
+    pub provider: &'t str,
 }
 
 /// An existing checkpoint, as a path names it.
@@ -60,7 +69,10 @@ impl<'t> Route<'t> {
     pub fn of(method: &Method, target: &'t Target, prefix: &str) -> Self {
         let path = target.path();
         if memmem::find(path.as_bytes(), b"/checkpoint").is_none() {
-            return Self::Pass;
+            return match limits(path, prefix) {
+                Some(tenant) if method == Method::GET => Self::Limits { tenant },
+                _ => Self::Pass,
+            };
         }
         if let Some(tenant) = short_form(path, prefix).filter(|_| method == Method::POST) {
             return Self::CreateShort { tenant };
@@ -79,14 +91,15 @@ impl<'t> Route<'t> {
     #[must_use]
     pub const fn kind(&self) -> RouteKind {
         match self {
-            Self::Create { .. } => RouteKind::Create,
+            Self::Create(_) => RouteKind::Create,
             Self::CreateShort { .. } => RouteKind::CreateShort,
             Self::Update(_) => RouteKind::Update,
             Self::ExtraInfoWrite(_) => RouteKind::ExtraInfoWrite,
-            Self::List => RouteKind::List,
-            Self::Show => RouteKind::Show,
-            Self::Delete => RouteKind::Delete,
-            Self::Copy => RouteKind::Copy,
+            Self::List(_) => RouteKind::List,
+            Self::Show(_) => RouteKind::Show,
+            Self::Delete(_) => RouteKind::Delete,
+            Self::Copy(_) => RouteKind::Copy,
+            Self::Limits { .. } => RouteKind::Limits,
             Self::Pass => RouteKind::Pass,
         }
     }
@@ -98,6 +111,11 @@ fn short_form<'t>(path: &'t str, prefix: &str) -> Option<&'t str> {
     (!tenant.is_empty() && matches!(last, "checkpoint" | "checkpoints")).then_some(tenant)
 }
 
+fn limits<'t>(path: &'t str, prefix: &str) -> Option<&'t str> {
+    let rest = path.strip_prefix(prefix)?.strip_prefix("/v1/")?;
+    rest.strip_suffix("/extra-info-limits").filter(|tenant| !tenant.is_empty() && !tenant.contains('/'))
+}
+
 /// The route of `{tenant}/providers/{provider}/checkpoints…`, if `rest` is that.
 fn of_checkpoints<'t>(method: &Method, rest: &'t str) -> Option<Route<'t>> {
     let mut segments = rest.split('/');
@@ -105,10 +123,11 @@ fn of_checkpoints<'t>(method: &Method, rest: &'t str) -> Option<Route<'t>> {
     segments.next().filter(|&literal| literal == "providers")?;
     let provider = segments.next().filter(|provider| !provider.is_empty())?;
     segments.next().filter(|&literal| literal == "checkpoints")?;
+    let collection = Collection { tenant, provider };
     let Some(checkpoint) = segments.next() else {
         return Some(match *method {
-            Method::POST => Route::Create { tenant, provider },
-            Method::GET => Route::List,
+            Method::POST => Route::Create(collection),
+            Method::GET => Route::List(collection),
             _ => Route::Pass,
         });
     };
@@ -120,10 +139,10 @@ fn of_checkpoints<'t>(method: &Method, rest: &'t str) -> Option<Route<'t>> {
     let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     Some(match (method, below) {
         (_, Some("extra-info" | "extra_info")) if !safe => Route::ExtraInfoWrite(member),
-        (&Method::POST, None) if checkpoint == "action" => Route::Copy,
+        (&Method::POST, None) if checkpoint == "action" => Route::Copy(collection),
         (&Method::POST | &Method::PUT | &Method::PATCH, _) => Route::Update(member),
-        (&Method::GET, None) => Route::Show,
-        (&Method::DELETE, None) => Route::Delete,
+        (&Method::GET, None) => Route::Show(member),
+        (&Method::DELETE, None) => Route::Delete(member),
         _ => Route::Pass,
     })
 }
@@ -147,13 +166,15 @@ pub enum RouteKind {
     Delete,
     /// Copies of a plan's checkpoints.
     Copy,
+    /// What a tenant may store, and how much of it is used.
+    Limits,
     /// Anything else.
     Pass,
 }
 
 impl RouteKind {
     /// Every kind.
-    pub const ALL: [RouteKind; 9] = [
+    pub const ALL: [RouteKind; 10] = [
         Self::Create,
         Self::CreateShort,
         Self::Update,
@@ -162,6 +183,7 @@ impl RouteKind {
         Self::Show,
         Self::Delete,
         Self::Copy,
+        Self::Limits,
         Self::Pass,
     ];
 
@@ -177,6 +199,7 @@ impl RouteKind {
             Self::Show => "show",
             Self::Delete => "delete",
             Self::Copy => "copy",
+            Self::Limits => "limits",
             Self::Pass => "pass",
         }
     }

@@ -101,7 +101,7 @@ pub fn decode_segment(segment: &str) -> Cow<'_, str> {
 }
 
 /// One byte of a percent-encoded text.
-enum Octet {
+pub(super) enum Octet {
     /// As it stands.
     Plain(u8),
     /// What two hexadecimal digits stand for, and the digits as written.
@@ -110,7 +110,7 @@ enum Octet {
     Broken,
 }
 
-fn octets(text: &str) -> impl Iterator<Item = Octet> {
+pub(super) fn octets(text: &str) -> impl Iterator<Item = Octet> {
     let mut rest = text.as_bytes();
     std::iter::from_fn(move || {
         let (&byte, tail) = rest.split_first()?;

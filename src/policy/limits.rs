@@ -1,4 +1,4 @@
-//! Bounds on one request. Leaves bounds over time to the quotas.
+//! Bounds on one request. Leaves bounds over time to `quota`.
 
 use std::fmt;
 

@@ -3,8 +3,10 @@
 //! What the client sent is quoted, escaped and cut. Leaves the shape of faults to `karbor::fault`.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::enforcement::Enforcement;
+use super::quota::{Measure, in_words};
 use super::verdict::{Rule, Violation, Violations};
 use crate::karbor::fault::Detail;
 
@@ -120,6 +122,7 @@ impl Violation {
             Rule::TooManyEntries => write!(f, "extra-info has {entries}")?,
             Rule::ExtraInfoTooLarge => write!(f, "extra-info has {bytes} in all keys and values")?,
             Rule::ReadOnly => write!(f, "'{key}' cannot be changed once the checkpoint exists")?,
+            Rule::QuotaExceeded | Rule::RateExceeded => self.write_quota(f)?,
         }
         match self.allowed {
             Some(1) => f.write_str(", 1 is allowed")?,
@@ -129,7 +132,37 @@ impl Violation {
         if let Some(hint) = hint {
             write!(f, ": {hint}")?;
         }
+        if let Some(Measure::Creations { retry_after, .. }) = self.quota {
+            write!(f, ", try again in {}", in_words(retry_after.max(Duration::from_secs(1))))?;
+        }
         write!(f, " ({})", self.rule)
+    }
+
+    /// Whose quota is exceeded, and by what.
+    fn write_quota(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key.as_deref() {
+            Some(application) => write!(f, "application '{}' of this project", quotable(application))?,
+            None => f.write_str("this project")?,
+        }
+        let amount = |one, many| Amount(self.measured, one, many);
+        match self.quota {
+            Some(Measure::Checkpoints) => {
+                let checkpoints = amount("checkpoint", "checkpoints");
+                write!(f, " would have {checkpoints} with extra-info")
+            }
+            Some(Measure::StoredBytes) => {
+                write!(f, " would have {} of extra-info stored", amount("byte", "bytes"))
+            }
+            Some(Measure::StoredEntries) => {
+                write!(f, " would have {} of extra-info stored", amount("entry", "entries"))
+            }
+            Some(Measure::Creations { window, .. }) => {
+                let checkpoints = amount("checkpoint", "checkpoints");
+                let window = in_words(window);
+                write!(f, " would have created {checkpoints} with extra-info within {window}")
+            }
+            None => f.write_str(" has exceeded a quota"),
+        }
     }
 }
 
@@ -177,6 +210,7 @@ impl<'v> From<&'v Violation> for Detail<'v> {
             key: violation.key.as_deref(),
             measured: violation.measured,
             allowed: violation.allowed,
+            quota: violation.quota.map(Measure::name),
             hint: violation.hint.as_deref(),
             message: WithoutHint(violation).to_string(),
         }

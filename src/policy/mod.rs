@@ -17,15 +17,18 @@
 //! 12. `key-too-long`, 13. `value-too-long`: for each entry, bridged ones too.
 //! 14. `too-many-entries`, 15. `extra-info-too-large`: over all entries, whatever is wrong with them.
 //! 16. `read-only`: an update that names the map.
+//! 17. `quota-exceeded`, 18. `rate-exceeded`: what the tenant and each of its applications have in the ledger,
+//!     and this creation; only once nothing else denies it (see [`Policy::review_quotas`]).
 //!
 //! What a violation leads to is the tenant's stance on its rule. Leaves statuses to `proxy`, the file's
-//! shape to `config`.
+//! shape to `config`, keeping count to the ledger.
 
 pub mod enforcement;
 pub mod key;
 pub mod limits;
 mod message;
 pub mod namespace;
+pub mod quota;
 mod review;
 mod tally;
 pub mod verdict;
@@ -36,6 +39,7 @@ use std::sync::Arc;
 pub use enforcement::{Enforcement, Stances};
 pub use limits::{Bound, Limits};
 pub use namespace::Applications;
+pub use quota::{Measure, Quota, Quotas, Rate, Recent, Share, Standing, Usage, shares};
 pub use tally::Breach;
 pub use verdict::{Charge, Rule, Verdict, Violation, Violations};
 
@@ -48,6 +52,8 @@ use tally::Tally;
 pub struct TenantRules {
     /// Bounds on one request.
     pub limits: Limits,
+    /// Bounds over time.
+    pub quotas: Quotas,
     /// The applications it may write.
     pub applications: Applications,
     /// What each broken rule leads to.
@@ -108,10 +114,21 @@ impl Policy {
         self.spec.tenants.get(tenant).unwrap_or(&self.spec.default)
     }
 
+    /// The tenants named.
+    pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
+        self.spec.tenants.keys()
+    }
+
     /// The keys admitted as they are; [`Charge::bridged`] has indexes into this list.
     #[must_use]
     pub fn bridged_keys(&self) -> &[Box<str>] {
         &self.spec.bridged_keys
+    }
+
+    /// The recognised `karbor-` keys, and the values each may have; none listed means any.
+    #[must_use]
+    pub fn karbor_keys(&self) -> &[(Box<str>, Vec<Box<str>>)] {
+        &self.spec.karbor_keys
     }
 
     /// Reviews the body of a creation under rules 3 to 15.
@@ -128,6 +145,14 @@ impl Policy {
     #[must_use]
     pub fn review_update(&self, tenant: &str, body: &[u8]) -> Verdict {
         review::update(&self.spec, self.rules_of(tenant), body)
+    }
+
+    /// Reviews the shares of an admitted map against where each stands, under rules 17 and 18. `standings` are
+    /// in the order of `shares`; a share without one is taken for the first of its kind. The charge is that of
+    /// the review of the body, not of this one.
+    #[must_use]
+    pub fn review_quotas(&self, tenant: &str, shares: &[Share], standings: &[Standing]) -> Verdict {
+        quota::review(self.rules_of(tenant), self.spec.violations_reported, shares, standings)
     }
 
     /// Judges a breach that was seen outside a body. What is noted without a denial belongs into the later

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 
 use super::enforcement::{Enforcement, Stances};
 use super::message::one_line;
+use super::quota::Measure;
 use super::verdict::{Broken, Charge, Rule, Verdict, Violation, Violations};
 
 /// A broken rule, before the tenant's stance on it is known.
@@ -17,13 +18,14 @@ pub struct Breach<'k> {
     measured: Option<u64>,
     allowed: Option<u64>,
     hint: Option<Box<str>>,
+    quota: Option<Measure>,
 }
 
 impl<'k> Breach<'k> {
     /// A breach of `rule`, without particulars.
     #[must_use]
     pub const fn of(rule: Rule) -> Self {
-        Self { rule, key: None, measured: None, allowed: None, hint: None }
+        Self { rule, key: None, measured: None, allowed: None, hint: None, quota: None }
     }
 
     /// About this key or member, unescaped.
@@ -54,9 +56,15 @@ impl<'k> Breach<'k> {
         self
     }
 
+    /// Of this quota.
+    pub(super) const fn quota(mut self, quota: Measure) -> Self {
+        self.quota = Some(quota);
+        self
+    }
+
     fn under(self, enforcement: Enforcement) -> Violation {
-        let Self { rule, key, measured, allowed, hint } = self;
-        Violation { rule, enforcement, key: key.map(Violation::cut_key), measured, allowed, hint }
+        let Self { rule, key, measured, allowed, hint, quota } = self;
+        Violation { rule, enforcement, key: key.map(Violation::cut_key), measured, allowed, hint, quota }
     }
 }
 

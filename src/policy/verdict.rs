@@ -3,8 +3,10 @@
 //! Leaves statuses to `proxy::respond`.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::enforcement::Enforcement;
+use super::quota::Measure;
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
@@ -15,7 +17,7 @@ macro_rules! rules {
 
         impl Rule {
             /// Every rule, in order.
-            pub const ALL: [Rule; 16] = [$(Rule::$name,)*];
+            pub const ALL: [Rule; 18] = [$(Rule::$name,)*];
 
             /// The stable code.
             #[must_use]
@@ -59,6 +61,10 @@ rules! {
     ExtraInfoTooLarge = "extra-info-too-large";
     /// A later change of what was set at creation.
     ReadOnly = "read-only";
+    /// The tenant, or one of its applications, would have more in the ledger than it may.
+    QuotaExceeded = "quota-exceeded";
+    /// The tenant, or one of its applications, would have created more within the window than it may.
+    RateExceeded = "rate-exceeded";
 }
 
 impl Rule {
@@ -82,14 +88,18 @@ pub struct Violation {
     pub rule: Rule,
     /// What it leads to for this tenant; never `Off`.
     pub enforcement: Enforcement,
-    /// The key or member it is about, as the client sent it, unescaped; cut to [`Violation::KEY_BYTES`].
+    /// The key or member it is about, as the client sent it, unescaped; cut to [`Violation::KEY_BYTES`]. The
+    /// application for a quota on one.
     pub key: Option<Box<str>>,
-    /// What was measured: entries or bytes, or the 1-based byte position for `malformed-body`.
+    /// What was measured: entries or bytes, or the 1-based byte position for `malformed-body`. For a quota
+    /// what is used and what is asked together.
     pub measured: Option<u64>,
     /// What is allowed, in the same unit.
     pub allowed: Option<u64>,
     /// What was found instead, or what would be right; one line of ASCII.
     pub hint: Option<Box<str>>,
+    /// Which quota, for a rule on quotas.
+    pub quota: Option<Measure>,
 }
 
 impl Violation {
@@ -102,6 +112,14 @@ impl Violation {
     #[must_use]
     pub fn is_enforced(&self) -> bool {
         self.enforcement == Enforcement::Enforce
+    }
+
+    /// When there will be room again, where waiting is what helps.
+    const fn wait(&self) -> Option<Duration> {
+        match self.quota {
+            Some(Measure::Creations { retry_after, .. }) => Some(retry_after),
+            _ => None,
+        }
     }
 
     /// A key as it is kept: one that is too long ends in `...`.
@@ -122,6 +140,7 @@ pub struct Violations {
     /// How many more there were.
     pub left_out: u64,
     broken: Broken,
+    retry_after: Option<Duration>,
 }
 
 impl Violations {
@@ -132,13 +151,21 @@ impl Violations {
         for violation in &list {
             broken.add(violation.rule, violation.enforcement);
         }
-        Self::capped(list, left_out, broken)
+        let retry_after = list.iter().filter(|one| one.is_enforced()).filter_map(Violation::wait).max();
+        Self { retry_after, ..Self::capped(list, left_out, broken) }
     }
 
     /// What a review keeps: rules that none of the violations kept is about are in `broken` all the same.
     pub(super) fn capped(mut list: Vec<Violation>, left_out: u64, broken: Broken) -> Self {
         list.sort_by_key(|violation| violation.rule);
-        Self { list, left_out, broken }
+        Self { list, left_out, broken, retry_after: None }
+    }
+
+    /// When a denied creation has a chance again: the longest wait among the enforced violations of
+    /// `rate-exceeded`. None if there are none. No cap takes one away.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// Whether there are none at all.
@@ -163,6 +190,7 @@ impl Violations {
         self.list.extend(other.list);
         self.list.sort_by_key(|violation| violation.rule);
         self.left_out += other.left_out;
+        self.retry_after = self.retry_after.max(other.retry_after);
         for (rule, enforcement) in other.broken.iter() {
             self.broken.add(rule, enforcement);
         }
@@ -224,6 +252,14 @@ impl Verdict {
             Self::Admit { noted, .. } => noted,
             Self::Deny(violations) => violations,
         }
+    }
+
+    /// This verdict with the wait that a denial by `rate-exceeded` tells.
+    pub(super) fn retry_after(mut self, wait: Option<Duration>) -> Self {
+        if let Self::Deny(violations) = &mut self {
+            violations.retry_after = wait;
+        }
+        self
     }
 
     /// This verdict with what an earlier judgement on the same request noted without denying it.

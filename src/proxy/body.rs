@@ -238,7 +238,13 @@ pub struct AnswerBody {
 #[derive(Debug)]
 enum Content {
     Whole(Option<Bytes>),
-    Stream { incoming: Incoming, patience: Patience, lease: Option<Lease<RequestBody>> },
+    Stream {
+        /// What was read before it was decided to stream.
+        prefix: Option<Bytes>,
+        incoming: Incoming,
+        patience: Patience,
+        lease: Option<Lease<RequestBody>>,
+    },
 }
 
 impl AnswerBody {
@@ -253,8 +259,9 @@ impl AnswerBody {
         Self { content: Content::Whole(bytes), exchange: Some(exchange) }
     }
 
-    /// Karbor's body as it comes.
+    /// Karbor's body as it comes, after what was read of it.
     pub(super) fn stream(
+        prefix: Bytes,
         incoming: Incoming,
         lease: Lease<RequestBody>,
         most: Duration,
@@ -263,7 +270,12 @@ impl AnswerBody {
         // Karbor may be as slow as it likes, if it goes on.
         let patience = Patience::new(Pace { stall_timeout: most, bytes_a_second: 0 });
         let mut body = Self {
-            content: Content::Stream { incoming, patience, lease: Some(lease) },
+            content: Content::Stream {
+                prefix: Some(prefix).filter(|prefix| !prefix.is_empty()),
+                incoming,
+                patience,
+                lease: Some(lease),
+            },
             exchange: Some(exchange),
         };
         if body.is_end_stream() {
@@ -314,7 +326,10 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let polled = match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
-            Content::Stream { incoming, patience, .. } => poll_incoming(incoming, patience, cx),
+            Content::Stream { prefix, incoming, patience, .. } => match prefix.take() {
+                Some(prefix) => Poll::Ready(Some(Ok(prefix))),
+                None => poll_incoming(incoming, patience, cx),
+            },
         };
         match &polled {
             Poll::Ready(Some(Ok(data))) => {
@@ -340,14 +355,18 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(bytes) => bytes.is_none(),
-            Content::Stream { incoming, .. } => incoming.is_end_stream(),
+            Content::Stream { prefix, incoming, .. } => prefix.is_none() && incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Content::Stream { incoming, .. } => incoming.size_hint(),
+            Content::Stream { prefix, incoming, .. } => {
+                let ahead = prefix.as_ref().map_or(0, Bytes::len) as u64;
+                let rest = incoming.size_hint().exact();
+                rest.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(ahead + rest))
+            }
         }
     }
 }

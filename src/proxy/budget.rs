@@ -1,24 +1,36 @@
-//! The memory that bodies under review may take together, in all workers.
+//! The memory that bodies under review may take together, and answers that are read whole, in all workers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes that bodies under review may take together. Clones are one budget.
+use bytes::Bytes;
+
+/// So much of an answer is not counted: every connection may have it.
+const FREE_ANSWER_BYTES: u64 = 64 * 1024;
+
+/// Bytes that bodies under review may take together, and answers as many again: clients that fill the one must
+/// not cost others the answer to what was carried out. Clones are one budget.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    left: Arc<AtomicU64>,
+    bodies: Arc<AtomicU64>,
+    answers: Arc<AtomicU64>,
 }
 
 impl Budget {
     /// So many bytes.
     #[must_use]
     pub fn of(bytes: u64) -> Self {
-        Self { left: Arc::new(AtomicU64::new(bytes)) }
+        Self { bodies: Arc::new(AtomicU64::new(bytes)), answers: Arc::new(AtomicU64::new(bytes)) }
     }
 
-    /// A share of nothing yet.
+    /// For a body; a share of nothing yet.
     pub(super) fn share(&self) -> Share {
-        Share { left: self.left.clone(), bytes: 0 }
+        Share { left: self.bodies.clone(), bytes: 0, free: 0 }
+    }
+
+    /// For an answer.
+    pub(super) fn answer_share(&self) -> Share {
+        Share { left: self.answers.clone(), bytes: 0, free: FREE_ANSWER_BYTES }
     }
 }
 
@@ -27,17 +39,35 @@ impl Budget {
 pub(super) struct Share {
     left: Arc<AtomicU64>,
     bytes: u64,
+    free: u64,
 }
 
 impl Share {
-    /// Takes so many more, if they are left. What was promised does not count, only what has come.
-    pub(super) fn grow(&mut self, bytes: u64) -> bool {
+    /// Makes it so many in all, if they are left. What was promised does not count, only what is held.
+    pub(super) fn hold(&mut self, total: u64) -> bool {
+        let Some(more) = total.saturating_sub(self.free).checked_sub(self.bytes) else { return true };
         let taken =
-            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(more));
         if taken.is_ok() {
-            self.bytes += bytes;
+            self.bytes += more;
         }
         taken.is_ok()
+    }
+
+    /// Lasts as long as the bytes.
+    pub(super) fn attach(self, bytes: Bytes) -> Bytes {
+        if self.bytes == 0 { bytes } else { Bytes::from_owner(Held { bytes, _share: self }) }
+    }
+}
+
+struct Held {
+    bytes: Bytes,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -55,13 +85,30 @@ mod tests {
     fn is_never_overdrawn_and_comes_back() {
         let budget = Budget::of(10);
         let (mut one, mut other) = (budget.share(), budget.share());
-        assert!(one.grow(6));
-        assert!(!other.grow(5));
-        assert!(other.grow(4));
-        assert!(!one.grow(1));
+        assert!(one.hold(6));
+        assert!(one.hold(2));
+        assert!(!other.hold(5));
+        assert!(other.hold(4));
+        assert!(!one.hold(7));
         drop(one);
-        assert!(other.grow(6));
+        assert!(other.hold(10));
         drop(other);
-        assert!(budget.share().grow(10));
+        assert!(budget.share().hold(10));
+    }
+
+    #[test]
+    fn small_answers_are_free_and_large_ones_last_as_long_as_their_bytes() {
+        let budget = Budget::of(10);
+        assert!(budget.share().hold(10));
+        let mut one = budget.answer_share();
+        assert!(one.hold(FREE_ANSWER_BYTES + 10));
+        assert!(budget.answer_share().hold(FREE_ANSWER_BYTES));
+        let bytes = one.attach(Bytes::from_static(b"answer"));
+        assert!(!budget.answer_share().hold(FREE_ANSWER_BYTES + 1));
+        assert_eq!(&bytes[..], b"answer");
+        drop(bytes.slice(1..));
+        assert!(!budget.answer_share().hold(FREE_ANSWER_BYTES + 1));
+        drop(bytes);
+        assert!(budget.answer_share().hold(FREE_ANSWER_BYTES + 10));
     }
 }

@@ -4,26 +4,15 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::BodyFault;
-use super::budget::Share;
+use super::budget::{Budget, Share};
 use crate::upstream::Failure;
-
-/// A body could not be read whole.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum CollectError {
-    /// It stood still or broke off.
-    #[error(transparent)]
-    Body(#[from] BodyFault),
-    /// There is no memory left for it.
-    #[error("the memory for bodies is used up")]
-    NoRoom,
-}
 
 /// A body that was read for review.
 #[derive(Debug)]
@@ -32,13 +21,15 @@ pub(super) enum Collected {
     Whole(Bytes),
     /// More than the limit: what was read, and the rest still to come.
     TooLarge(Bytes, Incoming),
+    /// There is no memory left for it: the same.
+    NoRoom(Bytes, Incoming),
 }
 
 impl Collected {
     /// Bytes read so far.
     pub(super) fn bytes(&self) -> u64 {
         match self {
-            Self::Whole(bytes) | Self::TooLarge(bytes, _) => bytes.len() as u64,
+            Self::Whole(bytes) | Self::TooLarge(bytes, _) | Self::NoRoom(bytes, _) => bytes.len() as u64,
         }
     }
 }
@@ -47,12 +38,33 @@ impl Collected {
 const ANSWER_BYTES: u64 = 1024 * 1024;
 
 /// Reads an answer of Karbor's that the proxy needs itself.
-pub(super) async fn collect_answer(incoming: Incoming, most: Duration) -> Result<Bytes, Failure> {
-    match collect(incoming, ANSWER_BYTES, most, None).await {
-        Ok(Collected::Whole(bytes)) => Ok(bytes),
-        Ok(Collected::TooLarge(..)) => Err(Failure::Answer("it is too large")),
-        Err(CollectError::Body(BodyFault::Broken(source))) => Err(Failure::broke_off(source)),
-        Err(CollectError::Body(BodyFault::Stalled) | CollectError::NoRoom) => Err(Failure::AnswerStalled),
+pub(super) async fn collect_answer(
+    incoming: Incoming,
+    most: Duration,
+    budget: &Budget,
+) -> Result<Bytes, Failure> {
+    let mut share = budget.answer_share();
+    match collect(incoming, ANSWER_BYTES, most, &mut share).await.map_err(failure)? {
+        Collected::Whole(bytes) => Ok(share.attach(bytes)),
+        Collected::TooLarge(..) => Err(Failure::Answer("it is too large")),
+        Collected::NoRoom(..) => Err(Failure::Answer("there is no memory left for it")),
+    }
+}
+
+/// Reads an answer of Karbor's that is to be filled, if there is room for it.
+pub(super) async fn collect_to_fill(
+    incoming: Incoming,
+    limit: u64,
+    most: Duration,
+    share: &mut Share,
+) -> Result<Collected, Failure> {
+    collect(incoming, limit, most, share).await.map_err(failure)
+}
+
+fn failure(fault: BodyFault) -> Failure {
+    match fault {
+        BodyFault::Broken(source) => Failure::broke_off(source),
+        BodyFault::Stalled => Failure::AnswerStalled,
     }
 }
 
@@ -64,25 +76,25 @@ pub(super) async fn collect(
     mut incoming: Incoming,
     limit: u64,
     most: Duration,
-    mut share: Option<&mut Share>,
-) -> Result<Collected, CollectError> {
+    share: &mut Share,
+) -> Result<Collected, BodyFault> {
     let declared = incoming.size_hint().lower();
     if declared > limit {
         return Ok(Collected::TooLarge(Bytes::new(), incoming));
     }
     let deadline = Instant::now() + most;
-    let mut parts = Parts { first: Bytes::new(), all: BytesMut::new(), declared };
+    let mut parts = Parts { first: Bytes::new(), all: Vec::new(), declared };
     loop {
         let frame = match timeout_at(deadline, incoming.frame()).await {
-            Err(_elapsed) => return Err(BodyFault::Stalled.into()),
+            Err(_elapsed) => return Err(BodyFault::Stalled),
             Ok(None) => return Ok(Collected::Whole(parts.join())),
             Ok(Some(frame)) => frame.map_err(BodyFault::Broken)?,
         };
         if let Ok(data) = frame.into_data() {
-            if share.as_mut().is_some_and(|share| !share.grow(data.len() as u64)) {
-                return Err(CollectError::NoRoom);
+            parts.push(&data);
+            if !share.hold(parts.held()) {
+                return Ok(Collected::NoRoom(parts.join(), incoming));
             }
-            parts.push(data);
         }
         if parts.len() > limit {
             return Ok(Collected::TooLarge(parts.join(), incoming));
@@ -93,7 +105,7 @@ pub(super) async fn collect(
 /// The parts of a body: a body in one part is not copied.
 struct Parts {
     first: Bytes,
-    all: BytesMut,
+    all: Vec<u8>,
     declared: u64,
 }
 
@@ -102,21 +114,30 @@ impl Parts {
         self.first.len().max(self.all.len()) as u64
     }
 
-    fn push(&mut self, data: Bytes) {
-        if self.first.is_empty() {
-            self.first = data;
+    /// Bytes of memory.
+    fn held(&self) -> u64 {
+        self.first.len().max(self.all.capacity()) as u64
+    }
+
+    fn push(&mut self, data: &Bytes) {
+        if self.first.is_empty() && self.all.is_empty() {
+            self.first = data.clone();
             return;
         }
-        if self.all.is_empty() {
-            // Room for what has come and as much again, not for what was promised.
+        // Kept, it would keep all that was read with it.
+        let first = std::mem::take(&mut self.first);
+        let needed = self.all.len() + first.len() + data.len();
+        if needed > self.all.capacity() {
+            // Room for as much again, but neither for what was only promised nor for more than that.
             let declared = usize::try_from(self.declared).unwrap_or(usize::MAX);
-            self.all.reserve(declared.min(2 * (self.first.len() + data.len())));
-            self.all.extend_from_slice(&self.first);
+            let room = (2 * needed).min(declared).max(needed);
+            self.all.reserve_exact(room - self.all.len());
         }
-        self.all.extend_from_slice(&data);
+        self.all.extend_from_slice(&first);
+        self.all.extend_from_slice(data);
     }
 
     fn join(self) -> Bytes {
-        if self.all.is_empty() { self.first } else { self.all.freeze() }
+        if self.all.is_empty() { self.first } else { self.all.into() }
     }
 }

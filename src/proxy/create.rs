@@ -1,43 +1,30 @@
-//! Checkpoint creation: read, review, forward, settle.
+//! Checkpoint creation: read and review.
 //!
 //! Nothing is sent to Karbor before the whole body is reviewed, and then exactly what was reviewed. From
-//! there on the work is a task of its own, which the shutdown waits for: a client that hangs up strands
-//! nothing.
+//! there on the work is a task of its own (`order`), which the shutdown waits for: a client that hangs up
+//! strands nothing.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::Response;
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
-use super::budget::Share;
 use super::collect::Collected;
+use super::keep::Draft;
+use super::order::{Admitted, Order};
 use super::peer::Peer;
-use super::plan::{self, Provider};
 use super::review::{self, Stop};
-use super::{AnswerBody, Case, ExtraInfoField, Proxy, RequestBody, forward, headers, respond};
+use super::{AnswerBody, Case, ExtraInfoField, Proxy, RequestBody, headers, respond};
 use crate::drain;
 use crate::karbor::request::{CreateRequest, Form, Shape, wrap_flat};
-use crate::karbor::target::{Target, decode_segment};
+use crate::karbor::target::decode_segment;
 use crate::karbor::{ProviderId, TenantId, is_plain_id};
 use crate::policy::{Breach, CreateReview, Policy, Rule, Verdict, Violations};
 use crate::telemetry::exchange::{Exchange, Subject};
-
-/// A creation that was admitted, ready to be sent.
-struct Admitted {
-    body: RequestBody,
-    /// Whether it was reviewed as JSON, and is sent as such.
-    as_json: bool,
-    /// The plan to ask for its provider: the short form.
-    plan: Option<Box<str>>,
-    noted: Violations,
-    share: Share,
-}
 
 /// What the path of a creation says.
 pub(super) struct Creation {
@@ -64,7 +51,7 @@ pub(super) async fn create(
     proxy: Rc<Proxy>,
     mut exchange: Exchange,
     peer: Rc<Peer>,
-    parts: Parts,
+    mut parts: Parts,
     body: Incoming,
     creation: Creation,
     case: Case,
@@ -76,17 +63,26 @@ pub(super) async fn create(
         Ok(admitted) => admitted,
         Err(stop) => return stop.answer(exchange, &request_id),
     };
+    headers::towards_karbor(&mut parts, target, &peer, &proxy.options.identity_headers);
+    // What is carried out is answered to whoever may still listen.
+    peer.stay.owe();
+    let stay = peer.stay.clone();
     let (answer, answered) = oneshot::channel();
     let told = request_id.clone();
     drain::spawn_awaited(proxy.drain.watcher(), |watcher| async move {
-        let order = Order { proxy, exchange, peer, parts, target, tenant, request_id };
-        if let Err(mut unheard) = answer.send(order.carry_out(admitted).await) {
+        let order = Order { proxy, exchange, tenant, subject, request_id };
+        if let Err(mut unheard) = answer.send(order.carry_out(parts, admitted).await) {
             unheard.body_mut().client_left();
         }
-        drop(watcher);
+        // Until here it counts as the client's connection.
+        drop((peer, watcher));
     });
     // The task is only gone without an answer if it ended badly.
-    answered.await.unwrap_or_else(|_gone| respond::ended_badly(&told))
+    let mut answer = answered.await.unwrap_or_else(|_gone| respond::ended_badly(&told));
+    if stay.is_closed() {
+        answer.body_mut().client_left();
+    }
+    answer
 }
 
 async fn review(
@@ -106,10 +102,10 @@ async fn review(
     let (collected, share) = review::read(proxy, exchange, subject, body, &mut noted).await?;
     let bytes = match collected {
         Collected::Whole(bytes) => bytes,
-        Collected::TooLarge(prefix, rest) => {
+        Collected::TooLarge(prefix, rest) | Collected::NoRoom(prefix, rest) => {
             exchange.admitted(None, noted.clone());
             let body = proxy.stream(prefix, rest);
-            return Ok(Admitted { body, as_json: false, plan: None, noted, share });
+            return Ok(Admitted { body, as_json: false, plan: None, noted, share, draft: None });
         }
     };
     let CreateReview { verdict, request } =
@@ -126,8 +122,9 @@ async fn review(
         }
         _ => None,
     };
+    let draft = request.as_ref().filter(|_| proxy.ledger.is_some()).and_then(Draft::of);
     let body = RequestBody::whole(what_karbor_gets(proxy.options.extra_info_field, request, &bytes));
-    Ok(Admitted { body, as_json, plan, noted, share })
+    Ok(Admitted { body, as_json, plan, noted, share, draft })
 }
 
 /// The very bytes that were reviewed; wrapped or renamed where this Karbor could not read them otherwise.
@@ -142,74 +139,4 @@ fn what_karbor_gets(field: ExtraInfoField, request: Option<CreateRequest<'_>>, r
         (None, Form::Flat) => wrap_flat(reviewed).into(),
         (None, Form::Wrapped) => reviewed.clone(),
     }
-}
-
-/// An admitted creation under way.
-struct Order {
-    proxy: Rc<Proxy>,
-    exchange: Exchange,
-    peer: Rc<Peer>,
-    parts: Parts,
-    target: Target,
-    /// As it stands in the path.
-    tenant: Box<str>,
-    request_id: String,
-}
-
-impl Order {
-    async fn carry_out(mut self, admitted: Admitted) -> Response<AnswerBody> {
-        let identity = &self.proxy.options.identity_headers;
-        headers::towards_karbor(&mut self.parts, self.target, &self.peer, identity);
-        let warning = respond::warning(&admitted.noted, self.proxy.options.enforced_from.as_deref());
-        self.exchange.hands_over();
-        if let Some(plan) = &admitted.plan {
-            match plan::provider_of(&self.proxy, &self.parts, &self.tenant, plan).await {
-                Ok(Provider::Found(provider)) => {
-                    self.parts.uri = creation_of(&self.proxy, &self.tenant, &provider);
-                    self.exchange.names_provider(provider);
-                }
-                Ok(Provider::Answer(answer)) => {
-                    // Nothing was created, whatever the status: without a token, noauth answers 204.
-                    self.exchange.admitted(None, admitted.noted);
-                    let mut answer = forward::stream(&self.proxy, self.exchange, answer);
-                    respond::add_warning(&mut answer, warning);
-                    return answer;
-                }
-                Err(failure) => {
-                    return forward::fail(
-                        &self.proxy,
-                        self.exchange,
-                        &failure,
-                        &Method::POST,
-                        &self.request_id,
-                    );
-                }
-            }
-        }
-        if admitted.as_json {
-            let json = HeaderValue::from_static("application/json");
-            self.parts.headers.insert(header::CONTENT_TYPE, json);
-            self.parts.headers.remove(header::CONTENT_ENCODING);
-        }
-        self.exchange.dispatched();
-        let request = Request::from_parts(self.parts, admitted.body);
-        let sent = forward::send(&self.proxy, request).await;
-        drop(admitted.share);
-        let mut answer = match sent {
-            Ok(answer) => {
-                forward::settle(&self.proxy, self.exchange, answer, &Method::POST, &self.request_id).await
-            }
-            Err(failure) => {
-                forward::fail(&self.proxy, self.exchange, &failure, &Method::POST, &self.request_id)
-            }
-        };
-        respond::add_warning(&mut answer, warning);
-        answer
-    }
-}
-
-/// The path of a creation at `provider`. Its parts are canonical segments, so it is one too.
-fn creation_of(proxy: &Proxy, tenant: &str, provider: &ProviderId) -> Uri {
-    let path = format!("{}/v1/{tenant}/providers/{provider}/checkpoints", proxy.options.path_prefix);
-    PathAndQuery::try_from(path).map(Uri::from).unwrap_or_default()
 }

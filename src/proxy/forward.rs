@@ -1,7 +1,5 @@
 //! Streaming pass-through: both ways, with bounded memory, whatever the size.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::header;
 use http::request::Parts;
@@ -10,15 +8,15 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::caller::Caller;
 use super::cause::{broke_off, refusal_in};
 use super::collect::collect_answer;
 use super::peer::Peer;
 use super::{AnswerBody, Proxy, RequestBody, headers, request_id, respond};
-use crate::karbor::answer::created_checkpoint;
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::Exchange;
 use crate::telemetry::metrics::{Direction, Side};
-use crate::upstream::{Answer, Failure};
+use crate::upstream::{Answer, Failure, Lease};
 use crate::wire::Refusal;
 
 /// Forwards a request whose body is not reviewed.
@@ -30,22 +28,24 @@ pub(super) async fn pass(
     target: Target,
     body: Incoming,
 ) -> Response<AnswerBody> {
-    let method = parts.method.clone();
-    let given_id = request_id::given(&parts.headers).map(str::to_owned);
+    let caller = Caller::of(&parts);
     headers::towards_karbor(&mut parts, target, peer, &proxy.options.identity_headers);
+    let request = with_body(proxy, parts, body);
+    exchange.dispatched();
+    match send(proxy, request).await {
+        Ok(answer) => stream(proxy, exchange, answer),
+        Err(failure) => caller.fail(proxy, exchange, &failure),
+    }
+}
+
+/// A request with a body that is sent on as it comes.
+pub(super) fn with_body(proxy: &Proxy, mut parts: Parts, body: Incoming) -> Request<RequestBody> {
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
         // Without it hyper sends no body of unknown length with a GET.
         parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     let body = if body.is_end_stream() { RequestBody::Empty } else { proxy.stream(Bytes::new(), body) };
-    exchange.dispatched();
-    match send(proxy, Request::from_parts(parts, body)).await {
-        Ok(answer) => stream(proxy, exchange, answer),
-        Err(failure) => {
-            let request_id = given_id.unwrap_or_else(request_id::fresh);
-            fail(proxy, exchange, &failure, &method, &request_id)
-        }
-    }
+    Request::from_parts(parts, body)
 }
 
 /// Sends a request, and turns down answers that would change the protocol.
@@ -70,43 +70,35 @@ pub(super) fn stream(
     mut exchange: Exchange,
     answer: Answer<RequestBody>,
 ) -> Response<AnswerBody> {
-    let Answer { response, lease, first_byte } = answer;
+    let Answer { response, lease } = answer;
     let (mut parts, incoming) = response.into_parts();
-    note_answer(&mut exchange, &mut parts, first_byte);
-    exchange.answers(parts.status.as_u16());
-    Response::from_parts(parts, AnswerBody::stream(incoming, lease, proxy.stall_timeout, exchange))
+    note_answer(&mut exchange, &mut parts);
+    stream_rest(proxy, exchange, parts, Bytes::new(), incoming, lease)
 }
 
-/// Karbor's answer to a creation: read whole where it was carried out, so that the record knows the
-/// checkpoint.
-pub(super) async fn settle(
+/// Karbor's answer, of which `prefix` was read already.
+pub(super) fn stream_rest(
     proxy: &Proxy,
     mut exchange: Exchange,
-    answer: Answer<RequestBody>,
-    method: &Method,
-    request_id: &str,
+    parts: response::Parts,
+    prefix: Bytes,
+    rest: Incoming,
+    lease: Lease<RequestBody>,
 ) -> Response<AnswerBody> {
-    if !answer.response.status().is_success() {
-        return stream(proxy, exchange, answer);
-    }
-    let Answer { response, lease, first_byte } = answer;
-    let (mut parts, incoming) = response.into_parts();
-    note_answer(&mut exchange, &mut parts, first_byte);
-    let body = match collect_answer(incoming, proxy.stall_timeout).await {
-        Ok(body) => body,
-        Err(failure) => return fail(proxy, exchange, &failure, method, request_id),
-    };
-    lease.give_back();
-    if let Some(checkpoint) = created_checkpoint(&body) {
-        exchange.names_checkpoint(checkpoint);
-    }
     exchange.answers(parts.status.as_u16());
-    parts.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(parts, AnswerBody::whole(body, exchange))
+    Response::from_parts(parts, AnswerBody::stream(prefix, rest, lease, proxy.stall_timeout, exchange))
 }
 
-fn note_answer(exchange: &mut Exchange, parts: &mut response::Parts, first_byte: Duration) {
-    exchange.karbor_answered(parts.status.as_u16(), first_byte);
+/// Reads an answer that nobody needs, so that its connection can be used again.
+pub(super) async fn discard(proxy: &Proxy, answer: Answer<RequestBody>) {
+    if collect_answer(answer.response.into_body(), proxy.stall_timeout, &proxy.budget).await.is_ok() {
+        answer.lease.give_back();
+    }
+}
+
+/// Notes Karbor's answer down, and makes its head one for the client.
+pub(super) fn note_answer(exchange: &mut Exchange, parts: &mut response::Parts) {
+    exchange.karbor_answered(parts.status.as_u16());
     if let Some(request_id) = request_id::given(&parts.headers) {
         exchange.names_request(request_id);
     }

@@ -3,18 +3,29 @@
 //! One `Proxy` for each worker. Leaves connections to `server`, rules to `policy`, the record to
 //! `telemetry::exchange`.
 
+mod after;
 mod body;
 mod budget;
+mod caller;
 mod cause;
 mod collect;
 mod create;
+mod fill;
 mod forward;
 mod headers;
+mod keep;
+mod ledger_use;
+mod limits;
+mod order;
 mod peer;
 mod plan;
+mod proof;
+mod question;
+mod read;
 mod request_id;
 mod respond;
 mod review;
+mod search;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -33,17 +44,23 @@ use hyper::body::Incoming;
 
 pub use body::{AnswerBody, BodyFault, RequestBody};
 pub use budget::Budget;
+pub use ledger_use::{LedgerUse, WhenDown};
 pub use peer::Peer;
 
+use after::Deed;
 use body::Pace;
 use create::Creation;
+use proof::Proofs;
+use read::Place;
 use update::Write;
 
 use crate::drain::Trigger;
+use crate::karbor::filter::{FilterError, ListQuery, read_query};
 use crate::karbor::route::Route;
 use crate::karbor::target::Target;
+use crate::ledger::Ledger;
 use crate::policy::Policy;
-use crate::server::Handler;
+use crate::server::{Handler, Stay};
 use crate::telemetry::exchange::{Desk, Exchange, Subject};
 use crate::telemetry::log::Throttle;
 use crate::telemetry::metrics::ConnectionRefusal;
@@ -90,6 +107,8 @@ pub struct ProxyOptions {
     pub trusted_peers: Vec<AddressRange>,
     /// The date in the `Warning` header from which warned rules will be enforced, `YYYY-MM-DD`.
     pub enforced_from: Option<Box<str>>,
+    /// How the ledger is used, where there is one.
+    pub ledger: LedgerUse,
 }
 
 /// What one worker needs to answer requests.
@@ -103,22 +122,36 @@ pub struct Proxy {
     desk: Rc<Desk>,
     drain: Trigger,
     failures: Throttle,
+    /// None where there is no memory.
+    ledger: Option<Ledger>,
+    ledger_failures: Throttle,
+    proofs: Proofs,
+}
+
+/// What one worker's proxy works with.
+#[derive(Debug)]
+pub struct Neighbours {
+    /// The policy in force.
+    pub policy: Arc<ArcSwap<Policy>>,
+    /// The memory for bodies, of all workers.
+    pub budget: Budget,
+    /// The way to Karbor.
+    pub upstream: Upstream<RequestBody>,
+    /// What was admitted; none to do without.
+    pub ledger: Option<Ledger>,
+    /// Where what happens is written down.
+    pub desk: Rc<Desk>,
+    /// What is under way holds up the shutdown with watchers of it.
+    pub drain: Trigger,
 }
 
 impl Proxy {
-    /// A proxy for one worker. `stall_timeout` bounds a streamed body that makes no progress; creations
-    /// under way hold up the shutdown with watchers of `drain`.
+    /// A proxy for one worker. `stall_timeout` bounds a body that makes no progress.
     #[must_use]
-    pub fn new(
-        options: Rc<ProxyOptions>,
-        policy: Arc<ArcSwap<Policy>>,
-        budget: Budget,
-        upstream: Upstream<RequestBody>,
-        stall_timeout: Duration,
-        desk: Rc<Desk>,
-        drain: Trigger,
-    ) -> Rc<Self> {
+    pub fn new(options: Rc<ProxyOptions>, stall_timeout: Duration, neighbours: Neighbours) -> Rc<Self> {
+        let Neighbours { policy, budget, upstream, ledger, desk, drain } = neighbours;
         Rc::new(Self {
+            proofs: Proofs::lasting(options.ledger.proof),
             options,
             policy,
             budget,
@@ -127,6 +160,8 @@ impl Proxy {
             desk,
             drain,
             failures: Throttle::default(),
+            ledger,
+            ledger_failures: Throttle::default(),
         })
     }
 
@@ -157,18 +192,16 @@ impl Proxy {
         let route = Route::of(&parts.method, &target, &self.options.path_prefix);
         exchange.routed(route.kind());
         let judged = match route {
-            Route::Create { tenant, provider } => Judged::Creation(Creation::at(tenant, Some(provider))),
+            Route::Create(at) => Judged::Creation(Creation::at(at.tenant, Some(at.provider))),
             Route::CreateShort { tenant } if self.options.short_form => {
                 Judged::Creation(Creation::at(tenant, None))
             }
             Route::Update(member) => Judged::Write(Write::to(member, false)),
             Route::ExtraInfoWrite(member) => Judged::Write(Write::to(member, true)),
-            Route::CreateShort { .. }
-            | Route::List
-            | Route::Show
-            | Route::Delete
-            | Route::Copy
-            | Route::Pass => return Opened { exchange, parts, body, task: Task::Pass(target) },
+            other => {
+                let task = Task::Tend(self.unjudged(other, &target), target);
+                return Opened { exchange, parts, body, task };
+            }
         };
         let request_id = request_id::of(&parts.headers);
         let subject = judged.subject(self.policy.load_full());
@@ -177,11 +210,33 @@ impl Proxy {
         Opened { exchange, parts, body, task: Task::Judge(judged, case) }
     }
 
+    /// What is done with a request that no rule is about. Without a ledger it passes.
+    fn unjudged(&self, route: Route<'_>, target: &Target) -> Care {
+        match route {
+            Route::Limits { tenant } => Care::Limits(tenant.into()),
+            _ if self.ledger.is_none() => Care::Pass,
+            Route::Show(member) => Care::Read(Place::member(member)),
+            Route::List(collection) => match read_query(target.path_and_query().query()) {
+                Ok(None) => Care::Read(Place::of(collection)),
+                Ok(Some(query)) => Care::Search(query, Place::of(collection)),
+                Err(error) => Care::Malformed(error),
+            },
+            Route::Delete(member) => Care::After(Deed::Delete, Place::member(member)),
+            Route::Copy(collection) => Care::After(Deed::Copy, Place::of(collection)),
+            _ => Care::Pass,
+        }
+    }
+
     async fn answer(self: Rc<Self>, peer: Rc<Peer>, opened: Opened) -> Response<AnswerBody> {
         let Opened { exchange, parts, body, task } = opened;
         let is_head = parts.method == Method::HEAD;
         let mut answer = match task {
-            Task::Pass(target) => forward::pass(&self, exchange, &peer, parts, target, body).await,
+            Task::Tend(Care::Pass, target) => {
+                forward::pass(&self, exchange, &peer, parts, target, body).await
+            }
+            Task::Tend(care, target) => {
+                Box::pin(self.tend(exchange, peer, parts, body, (care, target))).await
+            }
             Task::Refuse(refusal, request_id) => respond::refusal(exchange, refusal, &request_id),
             Task::Judge(Judged::Creation(creation), case) => {
                 Box::pin(create::create(self, exchange, peer, parts, body, creation, case)).await
@@ -197,6 +252,31 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// Answers what the ledger has a part in.
+    async fn tend(
+        self: Rc<Self>,
+        exchange: Exchange,
+        peer: Rc<Peer>,
+        parts: Parts,
+        body: Incoming,
+        (care, target): (Care, Target),
+    ) -> Response<AnswerBody> {
+        match care {
+            Care::Pass => forward::pass(&self, exchange, &peer, parts, target, body).await,
+            Care::Read(place) => read::read(&self, exchange, &peer, parts, target, body, place).await,
+            Care::Search(query, place) => {
+                search::search(&self, exchange, &peer, parts, target, (query, place)).await
+            }
+            Care::Malformed(error) => respond::filter(exchange, error, &request_id::of(&parts.headers)),
+            Care::After(deed, place) => {
+                after::carry_out(self, exchange, peer, parts, target, body, (deed, place)).await
+            }
+            Care::Limits(tenant) => limits::limits(&self, exchange, &peer, parts, target, &tenant).await,
+        }
+    }
+}
+
 /// A request with its record, and what is to be done with it.
 struct Opened {
     exchange: Exchange,
@@ -206,9 +286,24 @@ struct Opened {
 }
 
 enum Task {
-    Pass(Target),
+    Tend(Care, Target),
     Refuse(Refusal, String),
     Judge(Judged, Case),
+}
+
+/// What a request that is not judged needs beside being forwarded.
+enum Care {
+    Pass,
+    /// The kept maps, in the answer to a show or a list.
+    Read(Place),
+    /// The kept maps, and only those checkpoints that match.
+    Search(ListQuery, Place),
+    /// A filter that cannot be understood.
+    Malformed(FilterError),
+    /// The ledger learns what Karbor carried out.
+    After(Deed, Place),
+    /// Ours alone: what this tenant may store, and how much of it is used.
+    Limits(Box<str>),
 }
 
 /// A request that is judged, with what its path says.
@@ -242,8 +337,8 @@ impl Handler for Proxy {
         peer::is_among(address, &self.options.trusted_peers)
     }
 
-    fn greet(&self, address: SocketAddr) -> Peer {
-        Peer::new(address, &self.options.trusted_peers, self.desk.metrics.clone())
+    fn greet(&self, address: SocketAddr, stay: Rc<Stay>) -> Peer {
+        Peer::new(address, stay, &self.options.trusted_peers, self.desk.metrics.clone())
     }
 
     fn handle(

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use http::HeaderValue;
 
 use super::AddressRange;
+use crate::server::Stay;
 use crate::telemetry::metrics::{Side, WorkerMetrics};
 
 /// A client's connection.
@@ -14,6 +15,8 @@ use crate::telemetry::metrics::{Side, WorkerMetrics};
 pub struct Peer {
     /// Where it comes from.
     pub address: SocketAddr,
+    /// Shared with the server; keeps its place.
+    pub(super) stay: Rc<Stay>,
     /// Whether its forwarding headers are passed on.
     pub trusted: bool,
     /// The address alone: `X-Forwarded-For`.
@@ -25,11 +28,17 @@ pub struct Peer {
 
 impl Peer {
     /// A connection that was just accepted.
-    pub(super) fn new(address: SocketAddr, trusted: &[AddressRange], metrics: Rc<WorkerMetrics>) -> Self {
+    pub(super) fn new(
+        address: SocketAddr,
+        stay: Rc<Stay>,
+        trusted: &[AddressRange],
+        metrics: Rc<WorkerMetrics>,
+    ) -> Self {
         metrics.connection_opened(Side::Downstream);
         let ip = address.ip().to_canonical();
         Self {
             address,
+            stay,
             trusted: is_among(ip, trusted),
             forwarded_for: header_value(&ip.to_string()),
             forwarded: RefCell::new(None),

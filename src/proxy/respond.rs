@@ -10,12 +10,17 @@
 //! | a broken rule of form | 400 | mend what the message names |
 //! | `application-not-allowed`, `read-only` | 403 | ask the operator; not change what is set |
 //! | a broken limit on the whole | 413 | send less |
+//! | `quota-exceeded` | 413 | delete what is not needed |
+//! | `rate-exceeded` | 429 | try again when `Retry-After` says |
 //! | `unsupported-media-type` | 415 | send `application/json`, uncoded |
 //! | Karbor cannot be reached, or breaks off | 502 | repeat if not sent; otherwise look first |
 //! | Karbor is late | 504 | the same |
-//! | no room for another connection, or body (`body-budget`) | 503 | try again later |
+//! | no room for another connection, or body (`body-budget`); no `ledger` | 503 | try again later |
+//! | a malformed `filter` of a list | 400 | mend what the message names |
 //!
 //! Never 401 or 500: the official client hides the text of the one and breaks on the other (facts, section 9).
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
@@ -23,6 +28,7 @@ use http::{Response, StatusCode};
 
 use super::body::AnswerBody;
 use crate::karbor::fault::{Detail, Fault};
+use crate::karbor::filter::FilterError;
 use crate::policy::{Enforcement, Rule, Violations};
 use crate::telemetry::exchange::Exchange;
 use crate::upstream::Failure;
@@ -39,7 +45,7 @@ const fn status_of_refusal(refusal: Refusal) -> StatusCode {
         Refusal::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Refusal::Expect => StatusCode::EXPECTATION_FAILED,
         Refusal::Connect => StatusCode::METHOD_NOT_ALLOWED,
-        Refusal::BodyBudget => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::BodyBudget | Refusal::Ledger => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
     }
 }
@@ -48,7 +54,12 @@ const fn status_of_rule(rule: Rule) -> StatusCode {
     match rule {
         Rule::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Rule::ApplicationNotAllowed | Rule::ReadOnly => StatusCode::FORBIDDEN,
-        Rule::BodyTooLarge | Rule::TooManyEntries | Rule::ExtraInfoTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Rule::BodyTooLarge
+        | Rule::TooManyEntries
+        | Rule::ExtraInfoTooLarge
+        // As Karbor's own quota on checkpoints (facts, section 8).
+        | Rule::QuotaExceeded => StatusCode::PAYLOAD_TOO_LARGE,
+        Rule::RateExceeded => StatusCode::TOO_MANY_REQUESTS,
         Rule::MalformedBody
         | Rule::DuplicateMember
         | Rule::UnknownMember
@@ -62,13 +73,16 @@ const fn status_of_rule(rule: Rule) -> StatusCode {
     }
 }
 
-/// Refuses, and ends the connection: what follows on it may be part of what could not be read.
+/// Refuses, and ends the connection where what follows on it may be part of what could not be read.
 pub(super) fn refusal(mut exchange: Exchange, refusal: Refusal, request_id: &str) -> Response<AnswerBody> {
     exchange.refused(refusal);
     let status = status_of_refusal(refusal);
     let body = fault_of_refusal(refusal, &in_words(refusal)).to_body();
     let mut answer = with_body(exchange, status, body, request_id);
-    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    // These are found in requests that were read to their end.
+    if !matches!(refusal, Refusal::Ledger | Refusal::Filter) {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
@@ -83,6 +97,7 @@ fn fault_of_refusal(refusal: Refusal, message: &str) -> Fault<'_> {
             key: None,
             measured: None,
             allowed: None,
+            quota: None,
             hint: None,
             message: message.to_owned(),
         }],
@@ -136,12 +151,23 @@ pub(super) fn denial(
     let body = words.to_body();
     // These are judged before the body is read, and what is left of it ends the connection.
     let unread = [Rule::UnsupportedMediaType, Rule::BodyTooLarge].contains(&rule);
+    // Waiting helps against the rate alone.
+    let retry_after = violations.retry_after().filter(|_| status == StatusCode::TOO_MANY_REQUESTS);
     exchange.denied(violations);
     let mut answer = with_body(exchange, status, body, request_id);
     if unread {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    if let Some(wait) = retry_after {
+        answer.headers_mut().insert(header::RETRY_AFTER, whole_seconds(wait));
+    }
     answer
+}
+
+/// Rounded up, and at least one, or the client would try in vain.
+fn whole_seconds(wait: Duration) -> HeaderValue {
+    let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+    HeaderValue::from(seconds.max(1))
 }
 
 /// Karbor gave no answer.
@@ -166,6 +192,14 @@ pub(super) fn to_nobody(mut exchange: Exchange) -> Response<AnswerBody> {
     let mut answer = Response::new(AnswerBody::whole(Bytes::new(), exchange));
     *answer.status_mut() = StatusCode::BAD_REQUEST;
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// A document of our own, which Karbor's word on the caller has allowed.
+pub(super) fn document(mut exchange: Exchange, body: Vec<u8>, request_id: &str) -> Response<AnswerBody> {
+    exchange.answered_by_us();
+    let mut answer = with_body(exchange, StatusCode::OK, body, request_id);
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 
@@ -214,6 +248,26 @@ pub(super) fn warning(noted: &Violations, enforced_from: Option<&str>) -> Option
         rules.join(", ")
     );
     HeaderValue::try_from(text).ok()
+}
+
+/// `Warning` for maps that may be missing from the answer, or are not kept.
+pub(super) const UNFILLED: HeaderValue = HeaderValue::from_static(
+    "199 karbor-admission \"extra-info may be missing here: the ledger did not answer\"",
+);
+pub(super) const UNKEPT: HeaderValue =
+    HeaderValue::from_static("199 karbor-admission \"extra-info is not kept: the ledger did not answer\"");
+
+pub(super) const UNREAD_USAGE: HeaderValue =
+    HeaderValue::from_static("199 karbor-admission \"usage is missing here: the ledger did not answer\"");
+
+/// Refuses a filter of a list, in the words of what is wrong with it.
+pub(super) fn filter(mut exchange: Exchange, error: FilterError, request_id: &str) -> Response<AnswerBody> {
+    exchange.refused(Refusal::Filter);
+    let message = format!("{error} ({})", Refusal::Filter.code());
+    let mut fault = fault_of_refusal(Refusal::Filter, &message);
+    fault.hint = Some(error.hint());
+    let body = fault.to_body();
+    with_body(exchange, StatusCode::BAD_REQUEST, body, request_id)
 }
 
 /// Adds [`warning`] to an answer, beside what Karbor may have put there.

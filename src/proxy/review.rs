@@ -5,9 +5,10 @@ use std::time::Instant;
 use http::Response;
 use hyper::body::Incoming;
 
+use super::body::BodyFault;
 use super::budget::Share;
 use super::cause::refusal_in;
-use super::collect::{CollectError, Collected, collect};
+use super::collect::{Collected, collect};
 use super::{AnswerBody, Proxy, respond};
 use crate::policy::{Breach, Rule, Verdict, Violations};
 use crate::telemetry::exchange::{Exchange, Subject};
@@ -34,12 +35,9 @@ impl Stop {
     }
 }
 
-impl From<CollectError> for Stop {
-    fn from(error: CollectError) -> Self {
-        match error {
-            CollectError::NoRoom => Self::Refuse(Refusal::BodyBudget),
-            CollectError::Body(fault) => refusal_in(&fault).map_or(Self::Gone, Self::Refuse),
-        }
+impl From<BodyFault> for Stop {
+    fn from(fault: BodyFault) -> Self {
+        refusal_in(&fault).map_or(Self::Gone, Self::Refuse)
     }
 }
 
@@ -70,10 +68,13 @@ pub(super) async fn read(
     let declared = http_body::Body::size_hint(&body).exact();
     let mut share = proxy.budget.share();
     let begun = Instant::now();
-    let collected = collect(body, limit, proxy.options.body_timeout, Some(&mut share)).await;
+    let collected = collect(body, limit, proxy.options.body_timeout, &mut share).await;
     exchange.waited(begun.elapsed());
     let collected = collected?;
     exchange.received(collected.bytes());
+    if matches!(collected, Collected::NoRoom(..)) {
+        return Err(Stop::Refuse(Refusal::BodyBudget));
+    }
     if matches!(collected, Collected::TooLarge(..)) {
         let breach = Breach::of(Rule::BodyTooLarge).measured(declared).allowed(Some(limit));
         judge(subject, breach, noted)?;

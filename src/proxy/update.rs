@@ -97,7 +97,7 @@ async fn review(
     }
     let (collected, share) = review::read(proxy, exchange, subject, body, &mut noted).await?;
     let body = match collected {
-        Collected::TooLarge(prefix, rest) => proxy.stream(prefix, rest),
+        Collected::TooLarge(prefix, rest) | Collected::NoRoom(prefix, rest) => proxy.stream(prefix, rest),
         Collected::Whole(bytes) => {
             match subject.policy.review_update(subject.tenant.as_str(), &bytes).with_noted(noted) {
                 Verdict::Deny(violations) => return Err(Stop::Deny(violations)),

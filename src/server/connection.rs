@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::guard::{Guarded, Standing};
-use super::{Handler, ServerOptions};
+use super::{Handler, ServerOptions, Stay};
 use crate::drain::Watcher;
 use crate::wire::{HeadLimits, Refusal, Refused};
 
@@ -36,10 +36,11 @@ pub(super) async fn serve<H: Handler>(
     socket: TcpStream,
     handler: Rc<H>,
     peer: Rc<H::Peer>,
+    stay: Rc<Stay>,
     options: Rc<ServerOptions>,
     watcher: &Watcher,
 ) {
-    let standing = Standing::new();
+    let standing = Standing::new(stay);
     let guarded = Guarded::new(socket, head_limits(&options), standing.clone());
     let most_requests = options.max_requests_per_connection;
     let service = service_fn({
@@ -81,8 +82,8 @@ pub(super) async fn serve<H: Handler>(
     };
     let socket = connection.into_parts().io.into_inner().into_socket();
     match ended {
-        End::Cut => drop(socket),
-        End::Quiet if standing.unread.get() && !standing.closed.get() => linger(socket).await,
+        End::Cut => cut(&socket),
+        End::Quiet if standing.unread.get() && !standing.stay.is_closed() => linger(socket).await,
         End::Quiet => drop(socket),
         End::Refused(refusal) => refuse(socket, &handler.refuse(&peer, refusal)).await,
     }
@@ -191,6 +192,11 @@ fn overdue(standing: &Standing, options: &ServerOptions) -> Option<End> {
         (None, Some(_)) => End::Refused(Refusal::HeadTimeout),
         (None, None) => End::Quiet,
     })
+}
+
+/// Ends with a reset: an orderly end would keep in the system's memory what the client does not take.
+fn cut(socket: &TcpStream) {
+    let _ = socket.set_zero_linger();
 }
 
 /// Says why, and lets the client read it: closing on unread bytes would take the answer back.

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::stay::Stay;
 use crate::wire::{HeadLimits, Refusal, Refused, RequestStream};
 
 /// How a connection stands; shared by its socket, its service and its task.
@@ -29,14 +30,13 @@ pub(super) struct Standing {
     pub(super) head_since: Cell<Option<Instant>>,
     /// Since when the client has not taken what was written.
     pub(super) stalled_since: Cell<Option<Instant>>,
-    /// Whether the client has closed its side.
-    pub(super) closed: Cell<bool>,
+    pub(super) stay: Rc<Stay>,
     /// Whether bytes may be left unread: in a body, or after a refusal.
     pub(super) unread: Cell<bool>,
 }
 
 impl Standing {
-    pub(super) fn new() -> Rc<Self> {
+    pub(super) fn new(stay: Rc<Stay>) -> Rc<Self> {
         Rc::new(Self {
             refused: Cell::new(None),
             requests: Cell::new(0),
@@ -44,7 +44,7 @@ impl Standing {
             idle_since: Cell::new(Instant::now()),
             head_since: Cell::new(None),
             stalled_since: Cell::new(None),
-            closed: Cell::new(false),
+            stay,
             unread: Cell::new(false),
         })
     }
@@ -135,6 +135,11 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
         Poll::Ready(Ok(true))
     }
 
+    /// The client has closed its side. hyper would end with it, so it is not told while an answer is owed.
+    fn poll_end(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        self.standing.stay.poll_end(cx).map(Ok)
+    }
+
     fn hand_over_held(&mut self, buf: &mut ReadBuf<'_>) {
         let step = self.sound.min(buf.remaining());
         buf.put_slice(&self.held[..step]);
@@ -167,16 +172,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             }
             if !this.held.is_empty() {
                 if !ready!(this.poll_held(cx))? {
-                    this.standing.closed.set(true);
-                    return Poll::Ready(Ok(()));
+                    return this.poll_end(cx);
                 }
                 continue;
             }
             let before = buf.filled().len();
             ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
             if buf.filled().len() == before {
-                this.standing.closed.set(true);
-                return Poll::Ready(Ok(()));
+                return this.poll_end(cx);
             }
             let sound = this.look(Source::Fresh(&buf.filled()[before..]));
             this.held.extend_from_slice(&buf.filled()[before + sound..]);
@@ -220,7 +223,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        // hyper asks for it when it has nothing left to write.
+        if flushed.is_ready() && !self.standing.is_busy() {
+            self.standing.stay.settle();
+        }
+        flushed
     }
 
     /// Nothing: a refusal may still have to be written, so the connection's task closes the socket.

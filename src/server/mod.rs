@@ -3,6 +3,7 @@
 mod connection;
 mod guard;
 mod room;
+mod stay;
 
 use std::future::Future;
 use std::io;
@@ -19,6 +20,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 pub use guard::InBody;
 pub use room::Room;
+pub use stay::Stay;
 
 use crate::drain::{self, Watcher};
 use crate::telemetry::log::Throttle;
@@ -59,14 +61,14 @@ pub trait Handler: 'static {
     type Body: Body<Data = Bytes, Error = Self::BodyError> + Unpin + 'static;
     /// What can go wrong within it.
     type BodyError: std::error::Error + Send + Sync + 'static;
-    /// What the handler keeps of a connection while it lasts; its drop is the connection's end.
+    /// What the handler keeps of a connection while it lasts, and while anything is done for its client.
     type Peer: 'static;
 
     /// Whether `address` may open as many connections as there is room for.
     fn trusts(&self, address: IpAddr) -> bool;
 
-    /// A connection was accepted.
-    fn greet(&self, address: SocketAddr) -> Self::Peer;
+    /// A connection was accepted. The peer keeps the stay.
+    fn greet(&self, address: SocketAddr, stay: Rc<Stay>) -> Self::Peer;
 
     /// Answers one request. Dropped when the client leaves.
     fn handle(
@@ -105,9 +107,21 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
+    // What is accepted inherits them.
+    bound_buffers(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(1024)?;
     Ok(socket.into())
+}
+
+/// What the system may hold for a connection in each direction. Left to itself it takes megabytes for every
+/// client that does not read, until the machine has no memory for any socket.
+const SOCKET_BUFFER_BYTES: u32 = 128 * 1024;
+
+fn bound_buffers(socket: &Socket) -> io::Result<()> {
+    socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES as usize)?;
+    // Not the send buffer: what is under way may be as much as the way takes.
+    socket.set_tcp_notsent_lowat(SOCKET_BUFFER_BYTES)
 }
 
 /// Accepts on `listener` until the order to drain; returns without waiting for open connections, which
@@ -146,9 +160,9 @@ pub async fn run<H: Handler>(
         };
         let (handler, options) = (handler.clone(), options.clone());
         drain::spawn_awaited(watcher.clone(), |watcher| async move {
-            let peer = Rc::new(handler.greet(address));
-            connection::serve(socket, handler, peer, options, &watcher).await;
-            drop(place);
+            let stay = Rc::new(Stay::at(place));
+            let peer = Rc::new(handler.greet(address, stay.clone()));
+            connection::serve(socket, handler, peer, stay, options, &watcher).await;
         });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::prelude::was_too_long;
 use crate::telemetry::metrics::UpstreamFailure;
 
 /// Karbor gave no answer.
@@ -86,7 +87,9 @@ impl Failure {
         match self {
             Self::Connect { .. } | Self::NoEndpoint => UpstreamFailure::Connect,
             Self::ConnectTimeout { .. } => UpstreamFailure::ConnectTimeout,
-            Self::Exchange { source, .. } if source.is_parse() => UpstreamFailure::Protocol,
+            Self::Exchange { source, .. } if source.is_parse() || was_too_long(source) => {
+                UpstreamFailure::Protocol
+            }
             Self::Exchange { source, .. } if source.is_incomplete_message() => UpstreamFailure::Closed,
             Self::Exchange { .. } => UpstreamFailure::Reset,
             Self::FirstByteTimeout => UpstreamFailure::FirstByteTimeout,

@@ -5,6 +5,8 @@
 mod connect;
 mod failure;
 mod pool;
+mod prelude;
+mod socket;
 
 use std::future::Future;
 use std::pin::pin;
@@ -12,7 +14,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -23,6 +25,8 @@ pub use pool::Lease;
 use crate::drain;
 use crate::telemetry::metrics::{Side, WorkerMetrics};
 use pool::{Link, Pool};
+use prelude::Prelude;
+use socket::Written;
 
 /// Where one Karbor API listens. Plain HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +61,6 @@ pub struct Answer<B> {
     pub response: Response<Incoming>,
     /// The connection it comes on, to be given back when the body ended.
     pub lease: Lease<B>,
-    /// From the last byte of the request to the head of the answer.
-    pub first_byte: Duration,
 }
 
 /// A body's last sign of life, for bodies that are streamed to Karbor.
@@ -138,11 +140,12 @@ where
     }
 
     async fn connect(&self, endpoint: &Endpoint, at: usize) -> Result<Link<B>, Failure> {
-        let sender = connect::connect(endpoint, self.options.connect_timeout).await?;
+        let prelude = Prelude::default();
+        let most = self.options.connect_timeout;
+        let (sender, connection, written) = connect::connect(endpoint, most, prelude.clone()).await?;
         self.metrics.connection_opened(Side::Upstream);
         let metrics = self.metrics.clone();
-        let (sender, connection) = sender;
-        let (link, let_go) = Link::new(sender, at);
+        let (link, let_go) = Link::new(sender, written, at, prelude);
         drain::spawn_cut(async move {
             let mut connection = pin!(connection);
             // An error is told to whoever waits for an answer on it.
@@ -166,13 +169,16 @@ where
         if host_added && let Some(host) = self.hosts.get(link.endpoint()) {
             request.headers_mut().insert(header::HOST, host.clone());
         }
+        let mut count = Count::new(&self.metrics, link.written());
         let handed_over = Instant::now();
+        link.prelude().begin();
         let sending = link.sender().try_send_request(request);
         match self.in_time(sending, progress).await {
             Ok(Ok(response)) => {
+                link.prelude().end();
+                count.answered(response.status(), progress.last().unwrap_or(handed_over).elapsed());
                 let lease = Lease::new(link, self.pool.clone());
-                let first_byte = progress.last().unwrap_or(handed_over).elapsed();
-                Ok(Answer { response, lease, first_byte })
+                Ok(Answer { response, lease })
             }
             Ok(Err(mut error)) => {
                 let unsent = error.take_message().map(|mut request| {
@@ -218,6 +224,34 @@ where
 const STALL_SLACK: Duration = Duration::from_secs(1);
 /// How long a connection that was let go may take to end by itself.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Counts one request on one connection, once: when its answer begins, or when it is given up and Karbor got
+/// a part of it. Whoever waits may be dropped at any time, so what was not answered is counted on drop.
+struct Count<'a> {
+    metrics: &'a WorkerMetrics,
+    written: Written,
+    before: u64,
+    answered: bool,
+}
+
+impl<'a> Count<'a> {
+    fn new(metrics: &'a WorkerMetrics, written: &Written) -> Self {
+        Self { metrics, before: written.bytes(), written: written.clone(), answered: false }
+    }
+
+    fn answered(&mut self, status: StatusCode, first_byte: Duration) {
+        self.metrics.upstream_answered(status.as_u16(), first_byte);
+        self.answered = true;
+    }
+}
+
+impl Drop for Count<'_> {
+    fn drop(&mut self) {
+        if !self.answered && self.written.bytes() > self.before {
+            self.metrics.upstream_unanswered();
+        }
+    }
+}
 
 /// Lets idle connections go in time, for as long as the pool is there.
 async fn sweep<B>(pool: Weak<Pool<B>>, period: Duration) {

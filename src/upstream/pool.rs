@@ -7,11 +7,16 @@ use std::time::{Duration, Instant};
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::oneshot;
 
+use super::prelude::Prelude;
+use super::socket::Written;
+
 /// A connection to an endpoint.
 #[derive(Debug)]
 pub(super) struct Link<B> {
     sender: SendRequest<B>,
+    written: Written,
     endpoint: usize,
+    prelude: Prelude,
     idle_since: Instant,
     /// Dropped with the link: tells the connection's task that nobody will use it again.
     _held: oneshot::Sender<()>,
@@ -19,13 +24,26 @@ pub(super) struct Link<B> {
 
 impl<B> Link<B> {
     /// A link, and what resolves when it is let go.
-    pub(super) fn new(sender: SendRequest<B>, endpoint: usize) -> (Self, oneshot::Receiver<()>) {
+    pub(super) fn new(
+        sender: SendRequest<B>,
+        written: Written,
+        endpoint: usize,
+        prelude: Prelude,
+    ) -> (Self, oneshot::Receiver<()>) {
         let (held, let_go) = oneshot::channel();
-        (Self { sender, endpoint, idle_since: Instant::now(), _held: held }, let_go)
+        (Self { sender, written, endpoint, prelude, idle_since: Instant::now(), _held: held }, let_go)
     }
 
     pub(super) const fn sender(&mut self) -> &mut SendRequest<B> {
         &mut self.sender
+    }
+
+    pub(super) const fn prelude(&self) -> &Prelude {
+        &self.prelude
+    }
+
+    pub(super) const fn written(&self) -> &Written {
+        &self.written
     }
 
     pub(super) const fn endpoint(&self) -> usize {

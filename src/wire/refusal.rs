@@ -78,6 +78,10 @@ refusals! {
     BodyTimeout = "body-timeout", "the request body did not arrive in time";
     /// The bodies under review take all the memory there is for them.
     BodyBudget = "body-budget", "too many bodies are under review, try again";
+    /// The ledger did not answer: maps that cannot be kept are not forwarded, and lists cannot be filtered.
+    Ledger = "ledger", "the ledger of extra-info did not answer; nothing was done, try again";
+    /// A filter by extra-info that cannot be understood.
+    Filter = "filter", "the filter by extra-info is malformed";
 }
 
 impl fmt::Display for Refusal {

@@ -1,8 +1,10 @@
 //! Clients that leave: nothing is stranded, everything is written down once.
 
+use std::net::Shutdown;
+
 use crate::support::{
-    Client, Gate, Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, json_answer, until_read,
-    until_server_closed,
+    Client, Gate, Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, eventually, json_answer,
+    until_read, until_server_closed,
 };
 
 fn creation() -> Request {
@@ -23,22 +25,41 @@ fn leave(client: Client, reset: bool) {
     until_server_closed(server, own);
 }
 
+/// Answers creations once the gate is open, and everything else at once, with so many spaces in the answer.
+fn gated(gate: &Gate, padding: usize) -> Scripted {
+    let gate = gate.clone();
+    let answer = format!(r#"{{"checkpoint": {{"id": "c"}}{}}}"#, " ".repeat(padding));
+    Scripted::new(move |mut link| {
+        while let Some(request) = link.request() {
+            if request.method == "POST" {
+                gate.pass();
+            }
+            link.send(json_answer(&answer));
+        }
+    })
+}
+
+/// By then the proxy has seen what other clients did before: they are served by the same thread.
+#[track_caller]
+fn until_noticed(bystander: &mut Client) {
+    assert_eq!(bystander.ask(&get()).status, 200);
+}
+
 #[test]
 fn a_creation_is_carried_out_for_a_client_that_hung_up() {
     for reset in [false, true] {
         let gate = Gate::default();
-        let waiting = gate.clone();
-        let karbor = Scripted::new(move |mut link| {
-            link.request();
-            waiting.pass();
-            link.send(json_answer(r#"{"checkpoint": {"id": "c"}}"#));
-            link.until_closed();
-        });
+        let karbor = gated(&gate, 0);
         let app = TestApp::before(karbor.address, "");
         let mut client = app.client();
         client.send(&creation().bytes());
         karbor.until_seen(1);
-        leave(client, reset);
+        if reset {
+            client.reset();
+        } else {
+            drop(client);
+        }
+        until_noticed(&mut app.client());
         app.until_counted("requests_in_flight", &[], 1.0);
         gate.open();
         app.until_counted("requests_in_flight", &[], 0.0);
@@ -49,7 +70,63 @@ fn a_creation_is_carried_out_for_a_client_that_hung_up() {
         assert_eq!((&line["verdict"], &line["client_left"]), (&"admitted".into(), &true.into()), "{line}");
         assert_eq!((&line["checkpoint"], &line["upstream_status"]), (&"c".into(), &200.into()), "{line}");
         assert_eq!(line["outcome_unknown"], false, "{line}");
-        assert_eq!(karbor.seen().len(), 1);
+        assert_eq!(karbor.seen().iter().filter(|seen| seen.method == "POST").count(), 1);
+    }
+}
+
+/// It may have closed its side only: a client that has nothing more to say. The answer is more than fits into
+/// the system's buffers, and is not read before all else is done.
+#[test]
+fn a_creation_is_answered_to_a_client_that_closed_its_side() {
+    for padding in [0, 1_000_000] {
+        let gate = Gate::default();
+        let karbor = gated(&gate, padding);
+        let app = TestApp::before(karbor.address, "");
+        let mut client = app.client();
+        client.send(&creation().bytes());
+        karbor.until_seen(1);
+        client.wire.stream.shutdown(Shutdown::Write).unwrap();
+        let mut bystander = app.client();
+        until_noticed(&mut bystander);
+        gate.open();
+        app.until_counted("upstream_requests_total", &[("status", "2xx")], 2.0);
+        until_noticed(&mut bystander);
+        assert_eq!(client.reply().json()["checkpoint"]["id"], "c");
+        client.expect_end();
+        let line = app.stop().pop().unwrap();
+        assert_eq!((&line["verdict"], &line["checkpoint"]), (&"admitted".into(), &"c".into()), "{line}");
+        assert_eq!(line["client_left"], true, "nobody can tell it from one that left: {line}");
+    }
+}
+
+/// No client has more creations carried out at a time by leaving them behind.
+#[test]
+fn a_creation_keeps_the_place_of_its_client() {
+    for reset in [false, true] {
+        let gate = Gate::default();
+        let karbor = gated(&gate, 0);
+        let app = TestApp::before(karbor.address, "[server]\nmax_connections = 3");
+        let mut bystander = app.client();
+        until_noticed(&mut bystander);
+        for before in 1..=2 {
+            let mut client = app.client();
+            client.send(&creation().bytes());
+            karbor.until_seen(2 * before);
+            if reset {
+                client.reset();
+            } else {
+                drop(client);
+            }
+            until_noticed(&mut bystander);
+        }
+        app.client().reply().own_fault(503);
+        gate.open();
+        app.until_counted("requests_in_flight", &[], 0.0);
+        eventually("there is room again", || {
+            app.client().try_reply_to(&creation()).is_ok_and(|reply| reply.status == 200)
+        });
+        let creations = karbor.seen().iter().filter(|seen| seen.method == "POST").count();
+        assert_eq!(creations, 3);
     }
 }
 

@@ -82,7 +82,7 @@ fn says_who_the_client_is_in_place_of_an_untrusted_claim() {
 
 #[test]
 fn passes_the_claims_of_a_trusted_peer_on() {
-    for trusted in ["127.0.0.1", "127.0.0.0/8"] {
+    for trusted in ["127.0.0.1", "127.0.0.0/8", "::ffff:127.0.0.1", "::ffff:127.0.0.0/104"] {
         let fields = forwarded(
             &format!("[server]\ntrusted_peers = [\"192.0.2.0/24\", \"{trusted}\"]"),
             &get()
@@ -100,6 +100,23 @@ fn passes_the_claims_of_a_trusted_peer_on() {
     let strangers = "[server]\ntrusted_peers = [\"192.0.2.0/24\", \"127.0.0.2\"]";
     let fields = forwarded(strangers, &get().field("X-Forwarded-For", "192.0.2.1"));
     assert_eq!(fields.values("x-forwarded-for"), ["127.0.0.1"]);
+}
+
+/// What Karbor's middleware says of a token is not the client's to say; what it checks as a token is.
+#[test]
+fn takes_who_a_client_claims_to_be_and_leaves_its_credentials() {
+    let claims = ["X-User-Id", "X-Project-Id", "X-Roles", "X-Service-Roles", "OpenStack-System-Scope"];
+    let credentials = ["X-Auth-Token", "X-Service-Token", "X-Storage-Token"];
+    let request = claims.iter().chain(&credentials).fold(get(), |request, name| request.with(name, "all"));
+    let fields = forwarded("", &request);
+    for claim in claims {
+        assert!(fields.values(&claim.to_ascii_lowercase()).is_empty(), "{claim}: {fields:?}");
+    }
+    for credential in credentials {
+        assert_eq!(fields.values(&credential.to_ascii_lowercase()), ["all"], "{credential}: {fields:?}");
+    }
+    let fields = forwarded("[server]\nidentity_headers = []", &request);
+    assert!(claims.iter().all(|claim| fields.values(&claim.to_ascii_lowercase()) == ["all"]), "{fields:?}");
 }
 
 #[test]

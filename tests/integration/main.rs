@@ -3,14 +3,16 @@
 //! `create` admitted creations; `rules` each rule's status and code; `short_form` the specification's own
 //! path; `stances` observe, warn, off and limits by tenant; `update` later mutation; `refusals` what is
 //! refused by its bytes; `pipelining` what follows on a connection; `pass_through`, `headers`, `streams`
-//! everything else that goes by; `upstream_failures`, `upstream_pool` Karbor misbehaving; `lifecycle` start,
-//! drain, bounds; `departures` clients that leave; `observability` audit lines, metrics, log.
+//! everything else that goes by; `ledger` what was admitted comes back; `upstream_failures`, `upstream_pool` Karbor
+//! misbehaving; `upstream_counts` that what Karbor got is counted; `lifecycle` start, drain, bounds; `departures`
+//! clients that leave; `slow` clients that dribble; `observability` audit lines, metrics, log.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
 mod create;
 mod departures;
 mod headers;
+mod ledger;
 mod lifecycle;
 mod observability;
 mod pass_through;
@@ -18,9 +20,11 @@ mod pipelining;
 mod refusals;
 mod rules;
 mod short_form;
+mod slow;
 mod stances;
 mod streams;
 mod support;
 mod update;
+mod upstream_counts;
 mod upstream_failures;
 mod upstream_pool;

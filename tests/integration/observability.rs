@@ -171,15 +171,23 @@ fn gives_labels_to_few_tenants_and_counts_all() {
         stage.ask(&request).own_fault(400);
     };
     let count = |tenant: &str| stage.app.metrics().sum("rejections_total", &[("tenant", tenant)]);
-    denied(OTHER);
-    stage.app.until_counted("rejections_total", &[("tenant", OTHER)], 1.0);
+    // Names alone take no place: who sends them may have made them up.
     for at in 0..30 {
         denied(&format!("stranger-{at}"));
     }
     denied(OTHER);
+    let plan = stage.karbor.create_plan(OTHER);
+    let creation = Request::new("POST", &checkpoints(OTHER)).json(body_of(&plan, "null"));
+    assert_eq!(stage.ask(&creation.clone().token_of(PROJECT)).status, 400);
+    denied(OTHER);
+    stage.app.until_counted("rejections_total", &[], 32.0);
+    assert_eq!((count(OTHER), count("other")), (0.0, 32.0));
+    assert_eq!(stage.ask(&creation.token_of(OTHER)).status, 200);
+    stage.app.until_counted("admitted_checkpoints_total", &[("tenant", OTHER)], 1.0);
+    denied(OTHER);
     denied(PROJECT);
-    stage.app.until_counted("rejections_total", &[], 33.0);
-    assert_eq!((count(OTHER), count(PROJECT), count("other")), (2.0, 1.0, 30.0));
+    stage.app.until_counted("rejections_total", &[], 34.0);
+    assert_eq!((count(OTHER), count(PROJECT), count("other")), (1.0, 1.0, 32.0));
     let metrics = stage.app.metrics();
     let tenants = metrics.values("rejections_total", "tenant");
     assert_eq!(tenants.into_iter().collect::<Vec<_>>(), [OTHER, PROJECT, "other"]);

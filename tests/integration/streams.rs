@@ -153,7 +153,7 @@ fn write_rest(wire: &mut Wire, mut left: usize) {
 
 /// More than the system's buffers on the way may hold.
 const STREAM: usize = 64 << 20;
-const AHEAD: usize = 24 << 20;
+const AHEAD: usize = 6 << 20;
 
 #[test]
 fn an_upstream_does_not_run_ahead_of_a_slow_reader() {

@@ -137,6 +137,67 @@ fn answers_what_is_not_http() {
     }
 }
 
+/// Each would go on for as long as it is read.
+#[test]
+fn never_comes_to_the_end_of_a_head() {
+    let interim = format!("HTTP/1.1 103 Early Hints\r\nX-Test-A: {}\r\n\r\n", "a".repeat(900));
+    let short = "HTTP/1.1 100 Continue\r\n\r\n".to_owned();
+    let field = "X-Test-A: b\r\n".to_owned();
+    for (start, again) in
+        [("", interim), ("", short), ("HTTP/1.1 200 OK\r\n", field), ("HTTP/1.1 200 ", "x".into())]
+    {
+        check_after_request("", 502, "protocol", move |mut link| {
+            let piece = again.repeat(20_000 / again.len());
+            link.send(start);
+            while link.wire.write(piece.as_bytes()).is_ok() {}
+        });
+    }
+}
+
+#[test]
+fn frames_its_answer_in_two_ways() {
+    for fields in [
+        "Content-Length: 2\r\nContent-Length: 3",
+        "Content-Length: 2, 3",
+        "Content-Length: -2",
+        "Content-Length: +2",
+        "Content-Length: 0x2",
+        "Content-Length: 99999999999999999999",
+    ] {
+        check_after_request("", 502, "protocol", move |mut link| {
+            link.send(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\nok"));
+            link.until_closed();
+        });
+    }
+}
+
+/// What the proxy reads itself, it does not read without end; a creation it was the answer to may have been
+/// carried out, a question before one changes nothing.
+#[test]
+fn says_more_than_is_read() {
+    for framing in ["Content-Length: 99999999", "Transfer-Encoding: chunked"] {
+        let endless = move |mut link: Link| {
+            link.request();
+            link.send(format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n"));
+            let spaces = " ".repeat(0x8000);
+            let piece = if framing.contains("chunked") { format!("8000\r\n{spaces}\r\n") } else { spaces };
+            while link.wire.write(piece.as_bytes()).is_ok() {}
+        };
+        let short = Request::new("POST", &format!("/v1/{PROJECT}/checkpoint"));
+        let plan = r#"{"plan_id": "9f1ad2a4-4f0c-4f2b-9a55-0d6c4d9f0001"}"#;
+        for (request, unknown) in [(creation(), true), (short.json(plan), false)] {
+            let karbor = Scripted::new(endless);
+            let app = TestApp::before(karbor.address, "");
+            let fault = app.client().ask(&request).own_fault(502);
+            assert_eq!(fault.message.contains("unknown"), unknown, "{}", fault.message);
+            app.until_counted("connections", &[("side", "upstream")], 0.0);
+            let line = app.stop().pop().unwrap();
+            assert_eq!(line["outcome_unknown"], unknown, "{line}");
+            assert_eq!(karbor.seen().len(), 1, "nothing is repeated");
+        }
+    }
+}
+
 #[test]
 fn switches_protocols_unasked() {
     check_after_request("", 502, "protocol", |mut link| {

@@ -132,6 +132,34 @@ fn what_karbor_says_unasked_answers_nobody() {
     }
 }
 
+/// The second answer of a response that was split, when it comes later than the first.
+#[test]
+fn an_answer_before_its_request_is_nobodys() {
+    for early in ["HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", "HTTP/1.1 100 Continue\r\n\r\n", "\r\n"]
+    {
+        let (answered, sent) = (Gate::default(), Gate::default());
+        let (wait, tell) = (answered.clone(), sent.clone());
+        let karbor = Scripted::new(move |mut link| {
+            link.request();
+            link.send(OK);
+            if link.number == 0 {
+                wait.pass();
+                link.send(early);
+                until_read(&link.wire.stream);
+                tell.open();
+                link.until_closed();
+            }
+        });
+        let app = TestApp::before(karbor.address, "");
+        let mut client = app.client();
+        assert_eq!(client.ask(&get()).text(), "ok");
+        answered.open();
+        assert!(sent.pass(), "the early answer was not read");
+        assert_eq!(client.ask(&get()).text(), "ok", "{early:?}");
+        assert_eq!((karbor.connections(), karbor.seen().len()), (2, 2), "{early:?}");
+    }
+}
+
 #[test]
 fn a_half_read_answer_ends_its_connection() {
     let karbor = Scripted::new(|mut link| {

@@ -60,6 +60,9 @@ endpoints = ["http://127.0.0.1:{upstream}"]
 [audit]
 file = "{audit}"
 
+[ledger]
+url = "off"
+
 [policy.karbor_keys]
 karbor-created-by = {{ values = ["manual", "operation-engine"] }}
 karbor-trigger-id = {{}}

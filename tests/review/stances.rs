@@ -29,7 +29,7 @@ const BREAKING: &[(Rule, &str)] = &[
 
 /// Rules under which each of those bodies breaks just its rule.
 fn rules_for(rule: Rule, stances: Stances) -> TenantRules {
-    use karbor_admission::policy::{Applications, Bound, Limits};
+    use karbor_admission::policy::{Applications, Bound, Limits, Quotas};
     let mut limits = Limits::SHIPPED;
     match rule {
         Rule::KeyTooLong => limits.key_bytes = Bound::AtMost(8),
@@ -38,7 +38,8 @@ fn rules_for(rule: Rule, stances: Stances) -> TenantRules {
         Rule::ExtraInfoTooLarge => limits.total_bytes = Bound::AtMost(6),
         _ => {}
     }
-    TenantRules { limits, applications: Applications::of(["a"]), stances }
+    let quotas = Quotas::UNLIMITED;
+    TenantRules { limits, quotas, applications: Applications::of(["a"]), stances }
 }
 
 #[track_caller]
@@ -65,7 +66,13 @@ fn follows_the_stance_on_each_rule() {
 
 #[test]
 fn follows_the_stance_on_rules_seen_elsewhere() {
-    for rule in [Rule::UnsupportedMediaType, Rule::BodyTooLarge, Rule::ReadOnly] {
+    for rule in [
+        Rule::UnsupportedMediaType,
+        Rule::BodyTooLarge,
+        Rule::ReadOnly,
+        Rule::QuotaExceeded,
+        Rule::RateExceeded,
+    ] {
         for stance in Enforcement::ALL {
             let policy = policy(rules_for(rule, Stances::all(Enforcement::Enforce).with(rule, stance)));
             check(rule, stance, &policy.judge(TENANT, Breach::of(rule)));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use karbor_admission::karbor::TenantId;
 use karbor_admission::karbor::request::Shape;
 use karbor_admission::policy::{
-    Applications, Bound, Enforcement, Limits, Policy, PolicySpec, Rule, Stances, TenantRules, Verdict,
-    Violation,
+    Applications, Bound, Enforcement, Limits, Policy, PolicySpec, Quotas, Rule, Stances, TenantRules,
+    Verdict, Violation,
 };
 
 /// A tenant that is not named, so that the default holds.
@@ -17,6 +17,7 @@ pub(crate) const TENANT: &str = "9a3cfd1e0f9f4b3b8d0f8f0f3a1b2c3d";
 pub(crate) fn rules() -> TenantRules {
     TenantRules {
         limits: Limits::SHIPPED,
+        quotas: Quotas::UNLIMITED,
         applications: Applications::every(),
         stances: Stances::all(Enforcement::Enforce),
     }

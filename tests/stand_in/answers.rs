@@ -1,7 +1,7 @@
 //! What a client is answered, route by route.
 
-use karbor_admission::demo::PROVIDER_ID;
-use serde_json::json;
+use karbor_admission::demo::{Bank, PROVIDER_ID};
+use serde_json::{Value, json};
 
 use crate::lab::{Lab, NO_ID, PROJECT, checkpoints};
 
@@ -208,6 +208,40 @@ fn a_full_page_links_to_the_next() {
     let forwarded = list("limit=1", "X-Forwarded-Host: a, b:1\r\n");
     assert!(forwarded["checkpoints_links"][0]["href"].as_str().unwrap().starts_with("http://b:1/v1/"));
     assert_eq!(list(&format!("plan_id={NO_ID}"), ""), json!({"checkpoints": []}));
+}
+
+#[test]
+fn pages_are_what_the_bank_makes_of_them() {
+    let lab = Lab::new();
+    let ids: Vec<String> = (0..4).map(|_| lab.create()).collect();
+    let list = |query: &str| {
+        let page = lab.ask("GET", &format!("{}?{query}", checkpoints()), "").json();
+        let place = |one: &Value| ids.iter().position(|id| one["id"] == json!(id)).unwrap();
+        let places: Vec<usize> = page["checkpoints"].as_array().unwrap().iter().map(place).collect();
+        (places, page.get("checkpoints_links").is_some())
+    };
+    let middle = format!("limit=1&marker={}", ids[2]);
+    assert_eq!((list("limit=3"), list(&middle)), ((vec![3, 2, 1], true), (vec![1], true)));
+    lab.karbor.keep_in(Bank::Files);
+    assert_eq!((list("limit=3"), list(&middle)), ((vec![2, 1, 0], true), (vec![0], true)));
+    lab.karbor.keep_in(Bank::Descending);
+    assert_eq!((list("limit=3"), list(&middle)), ((vec![0, 1, 2, 3], true), (vec![0, 1], true)));
+    assert_eq!(list("limit=5"), (vec![0, 1, 2, 3], false));
+}
+
+#[test]
+fn of_several_parameters_karbor_takes_one() {
+    let lab = Lab::new();
+    let ids: Vec<String> = (0..3).map(|_| lab.create()).collect();
+    let count = |query: String| {
+        lab.ask("GET", &format!("{}?{query}", checkpoints()), "").json()["checkpoints"]
+            .as_array()
+            .map(Vec::len)
+    };
+    assert_eq!(count("limit=1;limit=2".to_owned()), Some(1));
+    assert_eq!(count(format!("marker={}&marker={}", ids[1], ids[2])), Some(1));
+    assert_eq!(count(format!("plan_id={NO_ID}&plan_id={}", lab.plan)), Some(3));
+    assert_eq!(count(format!("plan_id={}&plan_id={NO_ID}", lab.plan)), Some(0));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn check(method: &str, row: &str, prefix: &str, kind: RouteKind, names: &[&str])
 #[test]
 fn knows_every_method_on_the_collection() {
     check("POST", "CP", "", RouteKind::Create, &["PJ", "PR"]);
-    check("GET", "CP", "", RouteKind::List, &[]);
+    check("GET", "CP", "", RouteKind::List, &["PJ", "PR"]);
     // A21, A22 and M02: routed nowhere, and no method name is folded.
     for method in ["HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "post", "Post", "FOO", "get"] {
         check(method, "CP", "", RouteKind::Pass, &[]);
@@ -32,8 +32,8 @@ fn knows_every_method_on_a_checkpoint() {
         check(method, "CP/ID/x", "", RouteKind::Update, member);
         check(method, "CP/ID/x/extra-info", "", RouteKind::Update, member);
     }
-    check("GET", "CP/ID", "", RouteKind::Show, &[]);
-    check("DELETE", "CP/ID", "", RouteKind::Delete, &[]);
+    check("GET", "CP/ID", "", RouteKind::Show, member);
+    check("DELETE", "CP/ID", "", RouteKind::Delete, member);
     for (method, row) in [
         ("GET", "CP/ID/"),
         ("GET", "CP/ID/x"),
@@ -78,14 +78,14 @@ fn knows_writes_to_the_map_itself() {
 #[test]
 fn knows_copies() {
     for row in ["CP/action", "CP//action", "CP/%61ction", "CP/actio%6E", "CP/action?x"] {
-        check("POST", row, "", RouteKind::Copy, &[]);
+        check("POST", row, "", RouteKind::Copy, &["PJ", "PR"]);
     }
     for (row, refusal) in [("CP%2faction", Refusal::TargetSlash), ("CP/action%0A", Refusal::TargetControl)] {
         assert_eq!(judge("POST", spelled(row).as_bytes(), ""), Err(refusal), "{row}");
     }
     // An id like any other to every other method.
     check("PUT", "CP/action", "", RouteKind::Update, &["PJ", "PR", "action"]);
-    check("GET", "CP/action", "", RouteKind::Show, &[]);
+    check("GET", "CP/action", "", RouteKind::Show, &["PJ", "PR", "action"]);
     check("POST", "CP/Action", "", RouteKind::Update, &["PJ", "PR", "Action"]);
     check("POST", "CP/action/", "", RouteKind::Update, &["PJ", "PR", "action"]);
 }
@@ -107,10 +107,28 @@ fn guards_below_any_prefix() {
             check("POST", row, prefix, RouteKind::Create, &["PJ", "PR"]);
         }
         check("PUT", "/p/v1/PJ/providers/PR/checkpoints/ID", prefix, RouteKind::Update, &["PJ", "PR", "ID"]);
-        check("POST", "/p/v1/PJ/providers/PR/checkpoints/action", prefix, RouteKind::Copy, &[]);
-        check("GET", "/p/v1/PJ/providers/PR/checkpoints", prefix, RouteKind::List, &[]);
+        check("POST", "/p/v1/PJ/providers/PR/checkpoints/action", prefix, RouteKind::Copy, &["PJ", "PR"]);
+        check("GET", "/p/v1/PJ/providers/PR/checkpoints", prefix, RouteKind::List, &["PJ", "PR"]);
     }
     check("POST", "/v1/v1/providers/PR/checkpoints", "", RouteKind::Create, &["v1", "PR"]);
+}
+
+#[test]
+fn tells_limits_at_the_prefix_only() {
+    check("GET", "/v1/PJ/extra-info-limits", "", RouteKind::Limits, &["PJ"]);
+    check("GET", "//v1/P%20J//extra-info-limits?x", "", RouteKind::Limits, &["P J"]);
+    check("GET", "/a/v1/PJ/extra-info-limits", "/a", RouteKind::Limits, &["PJ"]);
+    for (method, row) in [
+        ("POST", "/v1/PJ/extra-info-limits"),
+        ("HEAD", "/v1/PJ/extra-info-limits"),
+        ("GET", "/v1//extra-info-limits"),
+        ("GET", "/v1/extra-info-limits"),
+        ("GET", "/v1/PJ/x/extra-info-limits"),
+        ("GET", "/v1/PJ/extra-info-limits/"),
+        ("GET", "/a/v1/PJ/extra-info-limits"),
+    ] {
+        check(method, row, "", RouteKind::Pass, &[]);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! One judgement, as a request goes through it: head, target, route.
 
 use http::{Method, Uri};
-use karbor_admission::karbor::route::{Member, Route, RouteKind};
+use karbor_admission::karbor::route::{Collection, Member, Route, RouteKind};
 use karbor_admission::karbor::target::{Target, decode_segment};
 use karbor_admission::wire::{HeadLimits, Refusal, read_head};
 
@@ -37,13 +37,17 @@ pub(crate) fn judge_uri(method: &str, uri: Uri, prefix: &str) -> Result<Judged, 
     let target = Target::of(uri)?;
     let route = Route::of(&method, &target, prefix);
     let names = match route {
-        Route::Create { tenant, provider } => vec![tenant, provider],
-        Route::CreateShort { tenant } => vec![tenant],
+        Route::Create(Collection { tenant, provider })
+        | Route::List(Collection { tenant, provider })
+        | Route::Copy(Collection { tenant, provider }) => vec![tenant, provider],
+        Route::CreateShort { tenant } | Route::Limits { tenant } => vec![tenant],
         Route::Update(Member { tenant, provider, checkpoint })
-        | Route::ExtraInfoWrite(Member { tenant, provider, checkpoint }) => {
+        | Route::ExtraInfoWrite(Member { tenant, provider, checkpoint })
+        | Route::Show(Member { tenant, provider, checkpoint })
+        | Route::Delete(Member { tenant, provider, checkpoint }) => {
             vec![tenant, provider, checkpoint]
         }
-        Route::List | Route::Show | Route::Delete | Route::Copy | Route::Pass => vec![],
+        Route::Pass => vec![],
     };
     Ok(Judged {
         kind: route.kind(),

@@ -29,7 +29,7 @@ fn peer(address: &str, trusted: &[&str]) -> Peer {
     let ranges: Vec<_> = trusted.iter().map(|text| range(text)).collect();
     let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
     let metrics = Rc::new(MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap().worker().unwrap());
-    Peer::new(address.parse::<SocketAddr>().unwrap(), &ranges, metrics)
+    Peer::new(address.parse::<SocketAddr>().unwrap(), Rc::default(), &ranges, metrics)
 }
 
 fn range(text: &str) -> AddressRange {

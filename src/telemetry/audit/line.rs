@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::karbor::route::RouteKind;
 use crate::karbor::{CheckpointId, ProviderId, TenantId, ascii};
-use crate::policy::{Charge, Enforcement, Violation, Violations};
+use crate::policy::{Charge, Enforcement, Measure, Violation, Violations};
 use crate::wire::Refusal;
 
 /// The version of the format, in every line as `v`. Fields may be added within a version.
@@ -38,11 +38,13 @@ pub enum AuditVerdict {
     Abandoned,
     /// Forwarded, and Karbor gave no whole answer.
     UpstreamFailed,
+    /// Nothing in it is judged; the line is about what stood in Karbor's answer.
+    Passed,
 }
 
 impl AuditVerdict {
     /// Every verdict.
-    pub const ALL: [AuditVerdict; 7] = [
+    pub const ALL: [AuditVerdict; 8] = [
         Self::Admitted,
         Self::Denied,
         Self::WouldHaveBeenDenied,
@@ -50,6 +52,7 @@ impl AuditVerdict {
         Self::Refused,
         Self::Abandoned,
         Self::UpstreamFailed,
+        Self::Passed,
     ];
 
     /// The word in the line.
@@ -63,6 +66,7 @@ impl AuditVerdict {
             Self::Refused => "refused",
             Self::Abandoned => "abandoned",
             Self::UpstreamFailed => "upstream-failed",
+            Self::Passed => "passed",
         }
     }
 
@@ -106,6 +110,12 @@ pub struct AuditLine<'a> {
     pub violations: Option<&'a Violations>,
     /// What the map uses, where it was reviewed and not denied.
     pub charge: Option<&'a Charge>,
+    /// Whether the ledger keeps the map.
+    pub kept: Option<bool>,
+    /// How many maps Karbor's answer lacked.
+    pub restored: u64,
+    /// How many maps in Karbor's answer differed from what is kept.
+    pub altered: u64,
     /// The revision of the policy that judged it.
     pub policy: Option<&'a str>,
     /// The status sent to the client.
@@ -152,6 +162,9 @@ impl AuditLine<'_> {
             entries: self.charge.map(|charge| charge.entries),
             bytes: self.charge.map(|charge| charge.bytes),
             bridged: self.charge.map(|charge| charge.bridged.len()),
+            kept: self.kept,
+            extra_info_restored: Some(self.restored).filter(|restored| *restored > 0),
+            extra_info_altered: Some(self.altered).filter(|altered| *altered > 0),
             policy: self.policy,
             status: self.status,
             upstream_status: self.upstream_status,
@@ -196,6 +209,12 @@ struct Form<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     bridged: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_info_restored: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_info_altered: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
@@ -217,6 +236,8 @@ struct Broken<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     key_digest: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     measured: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed: Option<u64>,
@@ -233,6 +254,7 @@ fn broken<'a>(violation: &'a Violation, digest: Option<&RandomState>) -> Broken<
         enforcement: violation.enforcement.outcome(),
         key,
         key_digest,
+        quota: violation.quota.map(Measure::name),
         measured: violation.measured,
         allowed: violation.allowed,
     }

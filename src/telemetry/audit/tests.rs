@@ -79,6 +79,9 @@ fn line(request_id: &str) -> AuditLine<'_> {
         refusal: None,
         violations: None,
         charge: None,
+        kept: None,
+        restored: 0,
+        altered: 0,
         policy: None,
         status: None,
         upstream_status: None,
@@ -111,6 +114,7 @@ fn noted(stances: &[Enforcement]) -> Violations {
         measured: Some(2000),
         allowed: Some(1024),
         hint: Some("hint-with-a-value".into()),
+        quota: None,
     };
     Violations::new(stances.iter().map(violation).collect(), 0)
 }

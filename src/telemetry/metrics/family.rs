@@ -65,6 +65,8 @@ const ADDED: &[f64] = &[
     0.1,
     1.0,
 ];
+const LEDGER: &[f64] =
+    &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 const FIRST_BYTE: &[f64] =
     &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
@@ -85,8 +87,20 @@ families! {
         "Entries admitted under the unprefixed keys of the operation engine.";
     REFUSALS = "refusals_total", Kind::Counter, ["reason"],
         "Requests refused because they could not be reviewed with certainty.";
+    RESTORED = "extra_info_restored_total", Kind::Counter, [],
+        "Maps put into answers of Karbor's that lacked them.";
+    ALTERED = "extra_info_altered_total", Kind::Counter, [],
+        "Maps in answers of Karbor's that differed from what was kept; the kept one went to the client.";
+    UNFILLED = "unfilled_answers_total", Kind::Counter, ["reason"],
+        "Answers that went to the client without the maps that are kept.";
+    UNKEPT = "unkept_maps_total", Kind::Counter, ["reason"],
+        "Maps that were admitted, and are not known to be kept.";
+    LEDGER_OPERATIONS = "ledger_operations_total", Kind::Counter, ["operation", "outcome"],
+        "What the ledger was asked, and what came of it.";
+    LEDGER_SECONDS = "ledger_seconds", Kind::Histogram(LEDGER), ["operation"],
+        "Time that a request waited for the ledger.";
     UPSTREAM_REQUESTS = "upstream_requests_total", Kind::Counter, ["status"],
-        "Answers of Karbor, by class of status.";
+        "Requests of which Karbor got at least a part, by the class of its answer's status, or none.";
     UPSTREAM_FAILURES = "upstream_failures_total", Kind::Counter, ["kind"],
         "Requests to which Karbor gave no whole answer.";
     UPSTREAM_FIRST_BYTE = "upstream_first_byte_seconds", Kind::Histogram(FIRST_BYTE), [],
@@ -109,6 +123,10 @@ families! {
         "Always 1; the label names the policy in force.";
     LIMIT = "limit", Kind::Gauge, ["tenant", "limit"],
         "Limits in force for each configured tenant and for all others (default); +Inf is unlimited.";
+    QUOTA = "quota", Kind::Gauge, ["tenant", "quota"],
+        "Quotas in force for each configured tenant and for all others (default); +Inf is unlimited.";
+    QUOTA_USED = "quota_used_ratio", Kind::Gauge, ["tenant", "quota"],
+        "Usage of each configured tenant as a part of its quota, where it has one above zero.";
     AUDIT_LINES = "audit_lines_total", Kind::Counter, [],
         "Audit lines written.";
     AUDIT_DROPPED = "audit_dropped_lines_total", Kind::Counter, ["reason"],

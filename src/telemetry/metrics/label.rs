@@ -122,3 +122,59 @@ words! {
         Closed = "closed",
     }
 }
+
+words! {
+    /// What the ledger is asked.
+    LedgerOperation {
+        /// To hold what a creation will use, before Karbor is asked.
+        Reserve = "reserve",
+        /// To keep a map: Karbor made the checkpoint.
+        Commit = "commit",
+        /// To give back what was held: Karbor refused.
+        RollBack = "roll-back",
+        /// For the maps of the checkpoints in an answer.
+        Read = "read",
+        /// For checkpoints by what stands in their maps.
+        Find = "find",
+        /// To forget a checkpoint that was deleted.
+        Forget = "forget",
+        /// To keep the map of an original for its copy.
+        Copy = "copy",
+        /// For what a tenant uses.
+        Usage = "usage",
+    }
+}
+
+words! {
+    /// What came of it.
+    LedgerOutcome {
+        /// It was done, or a quota stood against it.
+        Done = "done",
+        /// The ledger could not do it, or not in time.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// Why an answer of Karbor's went to the client without the maps that are kept.
+    Unfilled {
+        /// It is over `ledger.max_answer`.
+        TooLarge = "too-large",
+        /// It has a content coding, or is not JSON as Karbor writes it.
+        Unreadable = "unreadable",
+        /// The ledger did not answer.
+        Ledger = "ledger",
+    }
+}
+
+words! {
+    /// Why a map that was admitted is not kept.
+    Unkept {
+        /// The ledger did not answer before Karbor was asked, and `ledger.when_down` is `open`.
+        Forwarded = "forwarded",
+        /// The ledger did not answer after Karbor had made the checkpoint. A later sight of it may settle that.
+        Unsettled = "unsettled",
+        /// Karbor's answer does not say whether it made a checkpoint. A later sight of it may settle that.
+        Unknown = "unknown",
+    }
+}

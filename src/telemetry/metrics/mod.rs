@@ -17,12 +17,15 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, Registry};
 
 pub use family::{FAMILIES, Family, Kind};
-pub use label::{AuditDrop, ConnectionRefusal, Direction, MethodClass, Outcome, Side, UpstreamFailure};
+pub use label::{
+    AuditDrop, ConnectionRefusal, Direction, LedgerOperation, LedgerOutcome, MethodClass, Outcome, Side,
+    Unfilled, Unkept, UpstreamFailure,
+};
 use tenants::TenantLabels;
 pub use worker::WorkerMetrics;
 
 use crate::karbor::TenantId;
-use crate::policy::{Bound, Enforcement, Limits, PolicySpec, Rule};
+use crate::policy::{Bound, Enforcement, Limits, PolicySpec, Quota, Rule, Standing};
 
 /// The media type of [`MetricsHub::encode`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -91,6 +94,7 @@ struct Hub {
     bridged: IntCounterVec,
     audit: AuditCounters,
     policy: Mutex<Vec<MetricFamily>>,
+    used: Mutex<Vec<MetricFamily>>,
 }
 
 impl MetricsHub {
@@ -122,6 +126,7 @@ impl MetricsHub {
             },
             registries: Mutex::new(vec![registry]),
             policy: Mutex::new(Vec::new()),
+            used: Mutex::new(Vec::new()),
         })))
     }
 
@@ -150,17 +155,41 @@ impl MetricsHub {
         let info = family::POLICY.loose_gauge()?;
         info.get_metric_with_label_values(&[&*policy.revision])?.set(1.0);
         let limit = family::LIMIT.loose_gauge()?;
-        let own = policy.tenants.iter().map(|(tenant, rules)| (tenants::spell(tenant), &rules.limits));
-        for (tenant, limits) in own.chain([(tenants::DEFAULT.into(), &policy.default.limits)]) {
-            for (name, most) in effective(limits) {
+        let own = policy.tenants.iter().map(|(tenant, rules)| (tenants::spell(tenant), &**rules));
+        let quota = family::QUOTA.loose_gauge()?;
+        for (tenant, rules) in own.chain([(tenants::DEFAULT.into(), &*policy.default)]) {
+            for (name, most) in effective(&rules.limits) {
                 limit.get_metric_with_label_values(&[&*tenant, name])?.set(most);
+            }
+            for (name, most) in quotas(&rules.quotas.whole) {
+                let most = most.map_or(f64::INFINITY, |most| most as f64);
+                quota.get_metric_with_label_values(&[&*tenant, name])?.set(most);
             }
         }
         // A registry of their own only to have them sorted.
         let sorted = Registry::new();
         sorted.register(Box::new(info))?;
         sorted.register(Box::new(limit))?;
+        sorted.register(Box::new(quota))?;
         *lock(&hub.policy) = sorted.gather();
+        Ok(())
+    }
+
+    /// So much of each quota is used, by tenant.
+    pub fn set_usage(&self, tenants: &[(TenantId, Quota, Standing)]) -> Result<(), MetricsError> {
+        let used = family::QUOTA_USED.loose_gauge()?;
+        for (tenant, quota, Standing { usage, recent }) in tenants {
+            let present = [usage.checkpoints, usage.bytes, usage.entries, recent.count];
+            for ((name, most), present) in quotas(quota).into_iter().zip(present) {
+                if let Some(most) = most.filter(|most| *most > 0) {
+                    let ratio = present as f64 / most as f64;
+                    used.get_metric_with_label_values(&[&*tenants::spell(tenant), name])?.set(ratio);
+                }
+            }
+        }
+        let sorted = Registry::new();
+        sorted.register(Box::new(used))?;
+        *lock(&self.0.used) = sorted.gather();
         Ok(())
     }
 
@@ -169,14 +198,15 @@ impl MetricsHub {
     pub fn encode(&self) -> String {
         let registries = lock(&self.0.registries).clone();
         let counted = scrape::gather(&registries);
-        let policy = lock(&self.0.policy);
-        let mut families: Vec<&MetricFamily> = counted.iter().chain(policy.iter()).collect();
+        let (policy, used) = (lock(&self.0.policy), lock(&self.0.used));
+        let mut families: Vec<&MetricFamily> =
+            counted.iter().chain(policy.iter()).chain(used.iter()).collect();
         families.sort_by_key(|family| family.name());
         let mut text = String::new();
         for family in families {
             let start = text.len();
             scrape::write(&mut text, family);
-            if family.name() == family::LIMIT.name {
+            if [family::LIMIT.name, family::QUOTA.name].contains(&family.name()) {
                 // The encoder writes Rust's spelling of infinity. No label value holds a bare line end.
                 let respelled = text.split_off(start).replace(" inf\n", " +Inf\n");
                 text.push_str(&respelled);
@@ -195,6 +225,16 @@ fn effective(limits: &Limits) -> [(&'static str, f64); 5] {
         ("value_bytes", most(limits.value_bytes)),
         ("total_bytes", most(limits.total_bytes)),
         ("body_bytes", most(Bound::AtMost(limits.body_bytes))),
+    ]
+}
+
+/// Each quota on a tenant as a whole; none for no bound.
+fn quotas(quota: &Quota) -> [(&'static str, Option<u64>); 4] {
+    [
+        ("checkpoints", quota.checkpoints.number()),
+        ("stored_bytes", quota.stored_bytes.number()),
+        ("stored_entries", quota.stored_entries.number()),
+        ("creations", quota.creations.map(|rate| rate.count)),
     ]
 }
 

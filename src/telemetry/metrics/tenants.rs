@@ -1,7 +1,7 @@
 //! Which tenants have a label value of their own. Bounded, and decided once for all workers.
 //!
-//! A tenant of a request is the client's word until Karbor has answered, so anybody may take up the places
-//! of the first comers. What is lost then is detail, never memory.
+//! A tenant of a request is the client's word until Karbor has carried one out, so only then a first comer may
+//! take a place.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -45,34 +45,22 @@ impl TenantLabels {
     }
 
     pub(super) fn of(&self, tenant: &TenantId) -> Arc<str> {
-        {
-            let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(label) = own.labels.get(tenant) {
-                return Arc::clone(label);
-            }
-            if own.places_left == 0 {
-                return Arc::clone(&self.other);
-            }
-        }
-        if !is_plain(tenant.as_str()) {
-            return Arc::clone(&self.other);
-        }
-        self.take_place(tenant)
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(own.labels.get(tenant).unwrap_or(&self.other))
     }
 
-    /// Another worker may have been faster: looks again under the lock.
-    fn take_place(&self, tenant: &TenantId) -> Arc<str> {
+    /// Gives a tenant that Karbor knows a value of its own, if a place is left.
+    pub(super) fn confirm(&self, tenant: &TenantId) {
+        let may = |own: &Own| own.places_left > 0 && !own.labels.contains_key(tenant);
+        if !may(&self.own.read().unwrap_or_else(PoisonError::into_inner)) || !is_plain(tenant.as_str()) {
+            return;
+        }
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(label) = own.labels.get(tenant) {
-            return Arc::clone(label);
+        // Another worker may have been faster.
+        if may(&own) {
+            own.places_left -= 1;
+            own.labels.insert(tenant.clone(), spell(tenant));
         }
-        if own.places_left == 0 {
-            return Arc::clone(&self.other);
-        }
-        own.places_left -= 1;
-        let label = spell(tenant);
-        own.labels.insert(tenant.clone(), Arc::clone(&label));
-        label
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::tenants::TenantLabels;
 use super::*;
 use crate::karbor::route::RouteKind;
-use crate::policy::{Applications, Charge, Stances, TenantRules, Violation, Violations};
+use crate::policy::{Applications, Charge, Quotas, Stances, TenantRules, Violation, Violations};
 use crate::wire::Refusal;
 
 fn hub(named: &[&str], further_tenants: usize) -> MetricsHub {
@@ -18,6 +18,7 @@ fn policy(revision: &str, default: Limits, tenants: &[(&str, Limits)]) -> Policy
     let rules = |limits| {
         Arc::new(TenantRules {
             limits,
+            quotas: Quotas::UNLIMITED,
             applications: Applications::every(),
             stances: Stances::all(Enforcement::Enforce),
         })
@@ -126,7 +127,8 @@ fn statuses_count_by_class() {
     for status in [100, 200, 299, 304, 404, 500, 599, 0, 99, 600, 65535] {
         worker.upstream_answered(status, Duration::from_millis(3));
     }
-    let classes = [("1xx", "1"), ("2xx", "2"), ("3xx", "1"), ("4xx", "1"), ("5xx", "6")];
+    worker.upstream_unanswered();
+    let classes = [("1xx", "1"), ("2xx", "2"), ("3xx", "1"), ("4xx", "1"), ("5xx", "6"), ("none", "1")];
     for (class, count) in classes {
         check(&hub, &[(&format!(r#"upstream_requests_total{{status="{class}"}}"#), Some(count))]);
     }
@@ -144,6 +146,7 @@ fn a_rule_counts_once_in_a_request() {
         measured: None,
         allowed: None,
         hint: None,
+        quota: None,
     };
     let list = vec![
         broken(Rule::MalformedKey, Enforcement::Enforce),
@@ -215,9 +218,14 @@ fn tenants_beyond_the_places_are_other() {
         ("é", "other"),
         (&"x".repeat(65), "other"),
     ] {
+        labels.confirm(&TenantId::new(strange));
         check_label(&labels, strange, expected);
     }
-    check_label(&labels, "default", "tenant:default");
+    for tenant in ["default", &"x".repeat(64), "late"] {
+        check_label(&labels, tenant, "other");
+        labels.confirm(&TenantId::new(tenant));
+        labels.confirm(&TenantId::new(tenant));
+    }
     check_label(&labels, &"x".repeat(64), &"x".repeat(64));
     check_label(&labels, "late", "other");
     check_label(&labels, "default", "tenant:default");
@@ -228,12 +236,13 @@ fn tenants_beyond_the_places_are_other() {
 }
 
 #[test]
-fn many_unknown_tenants_make_one_series() {
+fn many_tenants_make_one_series() {
     let hub = hub(&[], 1);
     let (one, other) = (hub.worker().unwrap(), hub.worker().unwrap());
     for number in 0..500 {
         let worker = if number % 2 == 0 { &one } else { &other };
         let tenant = TenantId::new(format!("t{number}"));
+        worker.tenant_confirmed(&tenant);
         worker.rejection(&tenant, Rule::NotAMap, Enforcement::Enforce);
     }
     check(

@@ -9,14 +9,19 @@ use std::time::Duration;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 use super::family;
-use super::label::{ConnectionRefusal, Direction, MethodClass, Outcome, Side, UpstreamFailure};
+use super::label::{
+    ConnectionRefusal, Direction, LedgerOperation, LedgerOutcome, MethodClass, Outcome, Side, Unfilled,
+    Unkept, UpstreamFailure,
+};
 use super::tenants::TenantLabels;
 use crate::karbor::TenantId;
 use crate::karbor::route::RouteKind;
 use crate::policy::{Bound, Charge, Enforcement, Limits, Rule, Violations};
 use crate::wire::Refusal;
 
-pub(super) const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// What came of a request that was sent to Karbor; the last is that no answer began.
+pub(super) const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", UNANSWERED];
+const UNANSWERED: &str = "none";
 /// The limits whose use is measured.
 pub(super) const USED_LIMITS: [&str; 2] = ["entries", "total_bytes"];
 
@@ -33,6 +38,12 @@ pub struct WorkerMetrics {
     total_bytes_used: Histogram,
     bridged: IntCounterVec,
     refusals: Box<[IntCounter]>,
+    restored: IntCounter,
+    altered: IntCounter,
+    unfilled: Box<[IntCounter]>,
+    unkept: Box<[IntCounter]>,
+    ledger_operations: Box<[IntCounter]>,
+    ledger_seconds: Box<[Histogram]>,
     upstream_requests: Box<[IntCounter]>,
     upstream_failures: Box<[IntCounter]>,
     upstream_first_byte: Histogram,
@@ -61,6 +72,15 @@ impl WorkerMetrics {
             total_bytes_used: limit_used.get_metric_with_label_values(&[total_bytes])?,
             bridged: family::BRIDGED.counter(registry)?,
             refusals: counters(&family::REFUSALS, registry, &words(Refusal::ALL, Refusal::code))?,
+            restored: family::RESTORED.counter(registry)?.get_metric_with_label_values::<&str>(&[])?,
+            altered: family::ALTERED.counter(registry)?.get_metric_with_label_values::<&str>(&[])?,
+            unfilled: counters(&family::UNFILLED, registry, &words(Unfilled::ALL, Unfilled::name))?,
+            unkept: counters(&family::UNKEPT, registry, &words(Unkept::ALL, Unkept::name))?,
+            ledger_operations: ledger_cells(registry)?,
+            ledger_seconds: histograms(
+                &family::LEDGER_SECONDS.histogram(registry)?,
+                &words(LedgerOperation::ALL, LedgerOperation::name),
+            )?,
             upstream_requests: counters(&family::UPSTREAM_REQUESTS, registry, &STATUS_CLASSES)?,
             upstream_failures: counters(
                 &family::UPSTREAM_FAILURES,
@@ -84,6 +104,11 @@ impl WorkerMetrics {
     /// A request has ended.
     pub fn request(&self, route: RouteKind, method: MethodClass, outcome: Outcome) {
         self.requests[request_index(route, method, outcome)].inc();
+    }
+
+    /// Karbor carried out a request of `tenant`, so there is one.
+    pub fn tenant_confirmed(&self, tenant: &TenantId) {
+        self.tenants.confirm(tenant);
     }
 
     /// A request of `tenant` broke `rule`. Once for each rule and request; `Off` is not counted.
@@ -138,12 +163,39 @@ impl WorkerMetrics {
         self.refusals[refusal as usize].inc();
     }
 
+    /// So many maps of an answer were put back, and so many set right.
+    pub fn filled(&self, restored: u64, altered: u64) {
+        self.restored.inc_by(restored);
+        self.altered.inc_by(altered);
+    }
+
+    /// An answer went to the client without the maps that are kept.
+    pub fn unfilled(&self, reason: Unfilled) {
+        self.unfilled[reason as usize].inc();
+    }
+
+    /// A map was admitted and is not known to be kept.
+    pub fn unkept(&self, reason: Unkept) {
+        self.unkept[reason as usize].inc();
+    }
+
+    /// The ledger was asked, and answered or not within `time`.
+    pub fn ledger(&self, operation: LedgerOperation, outcome: LedgerOutcome, time: Duration) {
+        self.ledger_operations[ledger_index(operation, outcome)].inc();
+        self.ledger_seconds[operation as usize].observe(time.as_secs_f64());
+    }
+
     /// Karbor's final answer has begun, `first_byte` after the last byte of the request. A status outside
     /// 100 to 599 counts with 5xx.
     pub fn upstream_answered(&self, status: u16, first_byte: Duration) {
         let class = if (100..600).contains(&status) { usize::from(status / 100) - 1 } else { 4 };
         self.upstream_requests[class].inc();
         self.upstream_first_byte.observe(first_byte.as_secs_f64());
+    }
+
+    /// Karbor got at least a part of a request, and no answer had begun when it was given up.
+    pub fn upstream_unanswered(&self) {
+        self.upstream_requests[STATUS_CLASSES.len() - 1].inc();
     }
 
     /// Karbor gave no whole answer.
@@ -190,6 +242,21 @@ impl WorkerMetrics {
 
 const fn request_index(route: RouteKind, method: MethodClass, outcome: Outcome) -> usize {
     (route as usize * MethodClass::ALL.len() + method as usize) * Outcome::ALL.len() + outcome as usize
+}
+
+const fn ledger_index(operation: LedgerOperation, outcome: LedgerOutcome) -> usize {
+    operation as usize * LedgerOutcome::ALL.len() + outcome as usize
+}
+
+fn ledger_cells(registry: &Registry) -> prometheus::Result<Box<[IntCounter]>> {
+    let family = family::LEDGER_OPERATIONS.counter(registry)?;
+    let mut cells = Vec::new();
+    for operation in LedgerOperation::ALL {
+        for outcome in LedgerOutcome::ALL {
+            cells.push(family.get_metric_with_label_values(&[operation.name(), outcome.name()])?);
+        }
+    }
+    Ok(cells.into())
 }
 
 fn request_cells(registry: &Registry) -> prometheus::Result<Box<[IntCounter]>> {

@@ -49,6 +49,7 @@ pub(crate) fn config(upstream: &[SocketAddr], audit_file: &str, settings: &str) 
         "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_timeout = \"{}s\"\n\
          [admin]\nlisten = \"127.0.0.1:0\"\n\
          [audit]\nfile = \"{audit_file}\"\n\
+         [ledger]\nurl = \"off\"\n\
          [upstream]\nendpoints = [{}]\n",
         DRAIN.as_secs(),
         endpoints.join(", ")

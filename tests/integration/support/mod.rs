@@ -8,6 +8,7 @@
 mod app;
 mod client;
 mod gate;
+mod ledger;
 mod message;
 mod metrics;
 mod reply;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 pub(crate) use app::{TestApp, config};
 pub(crate) use client::Client;
 pub(crate) use gate::Gate;
+pub(crate) use ledger::LedgerFolder;
 pub(crate) use message::{Fields, Wire};
 pub(crate) use metrics::Metrics;
 pub(crate) use reply::{Fault, Reply};

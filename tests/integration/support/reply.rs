@@ -155,7 +155,7 @@ impl Reply {
             400 => "badRequest",
             403 => "forbidden",
             405 => "badMethod",
-            413 => "overLimit",
+            413 | 429 => "overLimit",
             415 => "badMediaType",
             503 => "serviceUnavailable",
             _ => "computeFault",

@@ -27,6 +27,9 @@ pool_idle_per_worker = {pooled}
 
 [audit]
 file = ""
+
+[ledger]
+url = "off"
 '''
 
 KARBOR_CONF = '''
@@ -50,10 +53,12 @@ lock_path = {state}
 driver = noop
 '''
 
-# Requests by what became of them: Karbor answered, gave no whole answer, the client left, they are under way.
+# Requests that went to Karbor, those of them that were given up without an answer, and all that are under way.
 COUNTERS = (
-    ('karbor_admission_upstream_requests_total{', ''), ('karbor_admission_upstream_failures_total{', ''),
-    ('karbor_admission_requests_total{', 'outcome="abandoned"'), ('karbor_admission_requests_in_flight ', ''))
+    ('karbor_admission_upstream_requests_total{', ''), ('karbor_admission_upstream_requests_total{', 'status="none"'),
+    ('karbor_admission_requests_in_flight ', ''))
+# So long Karbor may take to note what it has got.
+SETTLE = 5
 
 
 class Stage:
@@ -99,10 +104,10 @@ class Stage:
         return all(process.child.poll() is None for process in self.processes)
 
     def counts(self):
-        """What the proxy counted since it started: answers of Karbor, requests without one, abandoned requests."""
+        """What the proxy has counted since it started, as in `COUNTERS`."""
         with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % self.admin, timeout=20) as page:
             lines = page.read().decode().splitlines()
-        sums = [0, 0, 0, 0]
+        sums = [0] * len(COUNTERS)
         for line in lines:
             for at, (start, label) in enumerate(COUNTERS):
                 if line.startswith(start) and label in line:
@@ -119,16 +124,15 @@ class Stage:
         return [json.loads(line) for line in data[:whole].splitlines()]
 
     def settle(self):
-        """The records and counts since the last time, once they agree or two seconds later."""
-        records, deadline = [], time.monotonic() + 2
+        """The records and the first two counts since the last time, once they agree or `SETTLE` seconds later."""
+        records, deadline = [], time.monotonic() + SETTLE
         while True:
             counts = self.counts()
             records += self.take_records()
-            forwarded, failed, abandoned = (now - then for now, then in zip(counts[:3], self.counted))
-            agreed = forwarded <= len(records) <= forwarded + failed + abandoned and counts[3] == 0
-            if agreed or time.monotonic() > deadline:
+            sent, given_up = (now - then for now, then in zip(counts[:2], self.counted))
+            if (sent == len(records) and counts[2] == 0) or time.monotonic() > deadline:
                 self.counted = counts
-                return records, (forwarded, failed, abandoned)
+                return records, (sent, given_up)
             time.sleep(0.05)
 
     def stop(self):

@@ -151,7 +151,8 @@ class Ledger:
             (self.of[id(owner)] if owner else self.strays).append(record)
 
     def late(self):
-        return sum(is_late(one, record) for one in self.played for record in self.of[id(one)])
+        """Requests that Karbor got and the proxy turned down afterwards, as far as their connections tell."""
+        return sum(is_late(one, record) for one in self.played if one.settled for record in self.of[id(one)])
 
     def failures(self):
         for one in self.played:
@@ -169,9 +170,11 @@ class Ledger:
                 yield Failure('unseen', 'Karbor got %s %a, which nobody sent' % (record['method'], record['path']))
 
 
-def of_counts(forwarded, failed, abandoned, late, seen):
-    """What is wrong with the number of requests that the proxy says it forwarded, and Karbor noted."""
-    if forwarded <= seen <= forwarded + failed + abandoned + late:
-        return None
-    text = 'the proxy forwarded %d (%d without an answer, %d abandoned, %d refused late), Karbor got %d'
-    return Failure('count', text % (forwarded, failed, abandoned, late, seen))
+def of_counts(sent, given_up, late, seen):
+    """What is wrong with the number of requests that the proxy says it sent, and Karbor noted."""
+    if sent != seen:
+        return Failure('count', 'the proxy sent %d, %d of them given up, and Karbor got %d' % (sent, given_up, seen))
+    if late > given_up:
+        text = 'the proxy gave up %d requests, and the answers to %d went to nobody'
+        return Failure('count', text % (given_up, late))
+    return None

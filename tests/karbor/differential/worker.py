@@ -72,7 +72,8 @@ class Worker:
         for record in records:
             for call in record.get('calls', ()):
                 tally[call['kind']] += 1
-        tally['forwarded'] += counts[0]
+        tally['sent'] += counts[0]
         tally['seen by Karbor'] += len(records)
+        tally['given up'] += counts[1]
         tally['refused late'] += ledger.late()
         tally['cut by Karbor'] += sum(len(one.cut) for one in played)

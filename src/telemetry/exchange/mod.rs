@@ -3,15 +3,17 @@
 //! Whoever holds the record tells it what happens; when it is dropped, it is written. So a client that
 //! leaves, or a task that ends badly, leaves a trace like any other. Decides nothing.
 
+mod writing;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
-use super::audit::{AuditLine, AuditLog, AuditVerdict};
-use super::metrics::{Direction, MethodClass, Outcome, Side, UpstreamFailure, WorkerMetrics};
+use super::audit::AuditLog;
+use super::metrics::{Direction, MethodClass, Side, UpstreamFailure, WorkerMetrics};
 use crate::karbor::route::RouteKind;
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
 use crate::policy::{Charge, Policy, Violations};
@@ -75,6 +77,11 @@ struct Judged {
     checkpoint: Option<CheckpointId>,
     violations: Violations,
     charge: Option<Charge>,
+    kept: Option<bool>,
+    restored: u64,
+    altered: u64,
+    /// Whether the request itself was judged, and not only Karbor's answer looked at.
+    reviewed: bool,
 }
 
 /// Whose request it is, and which policy judges it.
@@ -126,6 +133,10 @@ impl Exchange {
             checkpoint: None,
             violations: Violations::default(),
             charge: None,
+            kept: None,
+            restored: 0,
+            altered: 0,
+            reviewed: true,
         }));
     }
 
@@ -133,6 +144,47 @@ impl Exchange {
     pub fn judge_late(&mut self, request_id: &str, method: &str) {
         if self.judged.is_none() {
             self.judge(request_id, method, None);
+        }
+    }
+
+    /// There will be an audit line for what stood in Karbor's answer; nothing if [`Exchange::judge`] was called.
+    pub fn looks_at(&mut self, request_id: &str, method: &str, subject: Subject) {
+        if self.judged.is_none() {
+            self.judge(request_id, method, Some(subject));
+            if let Some(judged) = &mut self.judged {
+                judged.reviewed = false;
+            }
+        }
+    }
+
+    /// Whether the ledger keeps the map that was admitted.
+    pub fn keeps(&mut self, kept: bool) {
+        if let Some(judged) = &mut self.judged {
+            judged.kept = Some(kept);
+        }
+    }
+
+    /// What [`Exchange::keeps`] was told.
+    #[must_use]
+    pub fn is_kept(&self) -> Option<bool> {
+        self.judged.as_ref().and_then(|judged| judged.kept)
+    }
+
+    /// More was noted, after the review.
+    pub fn notes(&mut self, more: Violations) {
+        if let Some(judged) = &mut self.judged
+            && !more.is_empty()
+        {
+            judged.violations.absorb(more);
+        }
+    }
+
+    /// So many maps of the answer were put back, and so many set right.
+    pub fn filled(&mut self, restored: u64, altered: u64) {
+        self.desk.metrics.filled(restored, altered);
+        if let Some(judged) = &mut self.judged {
+            judged.restored = restored;
+            judged.altered = altered;
         }
     }
 
@@ -195,12 +247,17 @@ impl Exchange {
         self.reached_karbor = true;
     }
 
+    /// The answer is our own, made with Karbor's consent.
+    pub fn answered_by_us(&mut self) {
+        self.course = Course::Answered;
+        self.answered = Some(Instant::now());
+    }
+
     /// Karbor's answer has begun.
-    pub fn karbor_answered(&mut self, status: u16, first_byte: Duration) {
+    pub fn karbor_answered(&mut self, status: u16) {
         self.course = Course::Answered;
         self.answered = Some(Instant::now());
         self.upstream_status = Some(status);
-        self.desk.metrics.upstream_answered(status, first_byte);
     }
 
     /// Karbor gave no whole answer.
@@ -244,131 +301,5 @@ impl Exchange {
     /// Writes the record. Dropping it does the same; this says that it is meant.
     pub fn finish(self) {
         drop(self);
-    }
-
-    fn outcome(&self) -> Outcome {
-        match self.course {
-            Course::Refused(_) => Outcome::Refused,
-            Course::Denied => Outcome::Denied,
-            Course::Failed { .. } => Outcome::UpstreamFailed,
-            Course::Open | Course::Dispatched => Outcome::Abandoned,
-            Course::Answered if self.client_left => Outcome::Abandoned,
-            Course::Answered => Outcome::Forwarded,
-        }
-    }
-
-    fn verdict(&self, judged: &Judged) -> AuditVerdict {
-        match self.course {
-            Course::Open | Course::Dispatched => AuditVerdict::Abandoned,
-            Course::Refused(_) => AuditVerdict::Refused,
-            Course::Denied => AuditVerdict::Denied,
-            Course::Failed { .. } => AuditVerdict::UpstreamFailed,
-            Course::Answered => AuditVerdict::of_forwarded(&judged.violations),
-        }
-    }
-
-    fn count(&self) {
-        let metrics = &self.desk.metrics;
-        metrics.in_flight_finished();
-        metrics.request(self.route.unwrap_or(RouteKind::Pass), self.method, self.outcome());
-        metrics.body_bytes(Side::Downstream, Direction::Sent, self.sent);
-        if self.upstream_status.is_some() {
-            metrics.body_bytes(Side::Upstream, Direction::Received, self.sent);
-        }
-        if let Course::Refused(refusal) = self.course {
-            metrics.refused(refusal);
-        }
-        if let Some(judged) = &self.judged {
-            self.count_judged(judged);
-        }
-    }
-
-    fn count_judged(&self, judged: &Judged) {
-        let Some(subject) = &judged.subject else { return };
-        let metrics = &self.desk.metrics;
-        metrics.rejections(&subject.tenant, &judged.violations);
-        let carried_out = self.upstream_status.is_some_and(|status| (200..300).contains(&status));
-        if let Some(charge) = judged.charge.as_ref().filter(|_| carried_out) {
-            metrics.admitted(
-                &subject.tenant,
-                charge,
-                &subject.policy.rules_of(subject.tenant.as_str()).limits,
-            );
-            for key in charge.bridged.iter().filter_map(|&at| subject.policy.bridged_keys().get(at)) {
-                metrics.bridged(key);
-            }
-        }
-    }
-
-    fn write_log_line(&self) {
-        let judged = self.judged.as_deref();
-        let subject = judged.and_then(|judged| judged.subject.as_ref());
-        let broken = judged.iter().flat_map(|judged| judged.violations.broken());
-        let rules: Vec<&str> = broken.map(|(rule, _)| rule.code()).collect();
-        let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::debug!(
-            outcome = self.outcome().name(),
-            verdict = judged.map(|judged| self.verdict(judged).word()),
-            rules = (!rules.is_empty()).then(|| rules.join(",")),
-            route = self.route.map(RouteKind::name),
-            method = judged.map(|judged| &*judged.method).unwrap_or(self.method.name()),
-            status = self.status,
-            karbor_status = self.upstream_status,
-            milliseconds,
-            tenant = subject.map(|subject| subject.tenant.as_str()),
-            request_id = judged.map(|judged| &*judged.request_id),
-            peer = %self.peer,
-            "exchange"
-        );
-    }
-
-    fn write_audit_line(&self, judged: &Judged) {
-        if !self.desk.audit.is_on() {
-            return;
-        }
-        let duration = self.started.elapsed();
-        let subject = judged.subject.as_ref();
-        let unknown = match self.course {
-            Course::Dispatched | Course::Refused(_) => self.reached_karbor,
-            Course::Failed { outcome_unknown } => outcome_unknown,
-            _ => false,
-        };
-        self.desk.audit.record(&AuditLine {
-            time: SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH),
-            request_id: &judged.request_id,
-            peer: self.peer,
-            tenant: subject.map(|subject| &subject.tenant),
-            provider: subject.and_then(|subject| subject.provider.as_ref()),
-            checkpoint: judged.checkpoint.as_ref(),
-            route: self.route,
-            method: Some(&*judged.method).filter(|method| !method.is_empty()),
-            verdict: self.verdict(judged),
-            refusal: match self.course {
-                Course::Refused(refusal) => Some(refusal),
-                _ => None,
-            },
-            violations: Some(&judged.violations).filter(|violations| !violations.list.is_empty()),
-            charge: judged.charge.as_ref(),
-            policy: subject.map(|subject| subject.policy.revision()),
-            status: self.status,
-            upstream_status: self.upstream_status,
-            outcome_unknown: unknown,
-            client_left: (self.client_left || matches!(self.course, Course::Open | Course::Dispatched))
-                && !self.desk.cut.load(Ordering::Acquire),
-            duration,
-            upstream: self.handed_over.map(|from| self.answered.unwrap_or_else(Instant::now) - from),
-        });
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.count();
-        if let Some(judged) = &self.judged {
-            self.write_audit_line(judged);
-        }
-        if tracing::enabled!(tracing::Level::DEBUG) {
-            self.write_log_line();
-        }
     }
 }

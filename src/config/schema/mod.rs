@@ -1,0 +1,139 @@
+//! Every setting there is: its key, what it may be, what it is as shipped, and what it means.
+//!
+//! The one table that unknown keys, values, defaults and the documentation are held against. In a key,
+//! `NAME`, `ID`, `RULE`, `KEY` and `APPLICATION` stand for the name of a group, a tenant, a rule, a recognised
+//! key, an application.
+
+mod ledger;
+mod parts;
+mod policy;
+
+use std::time::Duration;
+
+use super::kind::Kind;
+use super::names;
+use super::problem::Wrong;
+
+/// One setting.
+#[derive(Debug)]
+pub(super) struct Setting {
+    /// Its key, dotted.
+    pub(super) key: &'static str,
+    /// What it may be.
+    pub(super) kind: Kind,
+    /// What it is as shipped, as TOML. None: it inherits, or there is nothing.
+    pub(super) default: Option<&'static str>,
+    /// What it means, in a line.
+    pub(super) doc: &'static str,
+}
+
+impl Setting {
+    /// The name at that depth of its key.
+    pub(super) fn name(&self, depth: usize) -> Option<&'static str> {
+        self.key.split('.').nth(depth)
+    }
+
+    /// How many names its key has.
+    pub(super) fn depth(&self) -> usize {
+        self.key.split('.').count()
+    }
+}
+
+/// The recognised keys as shipped; naming any in a file replaces them.
+pub(super) const SHIPPED_KARBOR_KEYS: [&str; 3] =
+    ["karbor-created-by", "karbor-trigger-id", "karbor-scheduled-operation-id"];
+
+const MIB: u64 = 1 << 20;
+/// The largest body that is ever held in memory for a review, in bytes.
+const MOST_BODY: u64 = MIB;
+/// What most durations may be.
+const TIME: Kind = Kind::Duration(Duration::from_millis(1), Duration::from_secs(3600));
+
+const fn set(key: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Setting {
+    Setting { key, kind, default: Some(default), doc }
+}
+
+const fn inherit(key: &'static str, kind: Kind, doc: &'static str) -> Setting {
+    Setting { key, kind, default: None, doc }
+}
+
+/// Every setting, in the order of the documentation.
+pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
+    let parts = [
+        parts::SETTINGS,
+        ledger::SETTINGS,
+        policy::SETTINGS,
+        policy::GROUP_SETTINGS,
+        policy::TENANT_SETTINGS,
+    ];
+    parts.into_iter().flatten()
+}
+
+/// What a capital name of a key stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Placeholder {
+    /// A group or a tenant.
+    Name,
+    /// A rule.
+    Rule,
+    /// A recognised key.
+    KarborKey,
+    /// An application, or `*`.
+    Application,
+}
+
+impl Placeholder {
+    /// The placeholder of that spelling.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        match name {
+            "NAME" | "ID" => Some(Self::Name),
+            "RULE" => Some(Self::Rule),
+            "KEY" => Some(Self::KarborKey),
+            "APPLICATION" => Some(Self::Application),
+            _ => None,
+        }
+    }
+
+    /// Judges a name that stands in its place.
+    pub(super) fn judge(self, name: &str) -> Result<(), Wrong> {
+        match self {
+            Self::Name => names::name(name).map(drop),
+            Self::Rule => names::rule(name).map(drop),
+            Self::KarborKey => names::karbor_key(name).map(drop),
+            Self::Application => names::one_application(name).map(drop),
+        }
+    }
+}
+
+/// The settings of `among` whose key has `name`, or a placeholder for it, at that depth.
+pub(super) fn below(among: &[&'static Setting], depth: usize, name: &str) -> Vec<&'static Setting> {
+    let fits = |setting: &Setting| {
+        setting.name(depth).is_some_and(|own| own == name || Placeholder::of(own).is_some())
+    };
+    among.iter().copied().filter(|setting| fits(setting)).collect()
+}
+
+/// The defaults, as a file would have them.
+pub(super) fn shipped() -> String {
+    let mut text = String::new();
+    for setting in settings() {
+        if let Some(default) = setting.default {
+            text.push_str(&format!("{} = {default}\n", setting.key));
+        }
+    }
+    for key in SHIPPED_KARBOR_KEYS {
+        text.push_str(&format!("policy.karbor_keys.{key} = {{}}\n"));
+    }
+    text
+}
+
+/// Every setting in a Markdown table: key, default, what it may be, what it means.
+pub(super) fn reference() -> String {
+    let mut text = "| setting | default | may be | meaning |\n|---|---|---|---|\n".to_owned();
+    for setting in settings() {
+        let default = setting.default.map_or_else(String::new, |default| format!("`{default}`"));
+        let expected = setting.kind.expected();
+        text.push_str(&format!("| `{}` | {default} | {expected} | {} |\n", setting.key, setting.doc));
+    }
+    text
+}

@@ -1,0 +1,176 @@
+//! Settings of the parts: server, admin, log, audit, metrics, upstream.
+
+use tracing::Level;
+
+use super::{MIB, Setting, TIME, set};
+use crate::config::kind::Kind;
+use crate::config::{names, network};
+use crate::proxy::ExtraInfoField;
+use crate::telemetry::audit::KeyNames;
+use crate::telemetry::log::LogFormat;
+
+/// The headers by which Karbor's own middleware tells the API who asks: all that keystonemiddleware sets. It takes
+/// them from requests itself, but for `OpenStack-System-Scope`. `X-Service-Token` is checked like `X-Auth-Token`,
+/// and without it a service could not act for a user whose token has run out; so it is no claim, and stays.
+const IDENTITY_HEADERS: &str = concat!(
+    r#"["x-identity-status", "x-user", "x-user-id", "x-user-name", "x-user-domain-id", "x-user-domain-name", "#,
+    r#""x-project-id", "x-project-name", "x-project-domain-id", "x-project-domain-name", "x-domain-id", "#,
+    r#""x-domain-name", "x-tenant", "x-tenant-id", "x-tenant-name", "x-role", "x-roles", "x-is-admin-project", "#,
+    r#""x-service-catalog", "x-service-identity-status", "x-service-user-id", "x-service-user-name", "#,
+    r#""x-service-user-domain-id", "x-service-user-domain-name", "x-service-project-id", "#,
+    r#""x-service-project-name", "x-service-project-domain-id", "x-service-project-domain-name", "#,
+    r#""x-service-roles", "openstack-system-scope"]"#,
+);
+
+const MOST_WORKERS: u64 = 256;
+
+const LEVEL: Kind = Kind::word::<Level>();
+const HEADERS: Kind = Kind::List("names of headers", |text| names::header(text).map(drop), 0, 256);
+const PEERS: Kind =
+    Kind::List("addresses and ranges of addresses", |text| network::address_range(text).map(drop), 0, 1000);
+const ENDPOINTS: Kind = Kind::List("http://HOST[:PORT]", |text| network::endpoint(text).map(drop), 1, 100);
+const PREFIX: Kind =
+    Kind::Text("\"\", or a path such as \"/data-protect\"", |text| network::path_prefix(text).map(drop));
+const SINK: Kind = Kind::Text("a path, \"-\" or \"\"", |text| names::audit_sink(text).map(drop));
+const LISTEN: Kind = Kind::Text("an address with a port", |text| network::listen(text).map(drop));
+const ADMIN_LISTEN: Kind = Kind::Text("an address with a port", |text| network::admin_listen(text).map(drop));
+
+pub(super) const SETTINGS: &[Setting] = &[
+    set("server.listen", LISTEN, "\"0.0.0.0:8799\"", "where clients connect; port 0 takes a free one"),
+    set(
+        "server.workers",
+        Kind::Workers(MOST_WORKERS),
+        "\"auto\"",
+        "threads that serve; `auto` is one per core",
+    ),
+    set(
+        "server.max_connections",
+        Kind::Number(1, 1_000_000),
+        "10000",
+        "open client connections, all workers together",
+    ),
+    set("server.head_timeout", TIME, "\"10s\"", "from the first byte of a request head to its last"),
+    set("server.keep_alive_timeout", TIME, "\"75s\"", "how long a connection may stay without a request"),
+    set(
+        "server.write_timeout",
+        TIME,
+        "\"60s\"",
+        "how long a client may leave what was written to it untaken",
+    ),
+    set("server.body_timeout", TIME, "\"30s\"", "for the whole of a body that is reviewed"),
+    set(
+        "server.drain_timeout",
+        TIME,
+        "\"30s\"",
+        "how long requests in flight may go on after the order to shut down",
+    ),
+    set(
+        "server.max_request_line",
+        Kind::Size(256, 64_512),
+        "\"8 KiB\"",
+        "the longest request line; Karbor reads 8 KiB",
+    ),
+    set(
+        "server.max_head",
+        Kind::Size(1024, MIB),
+        "\"64 KiB\"",
+        "the largest request head; Karbor reads 64 KiB",
+    ),
+    set(
+        "server.max_fields",
+        Kind::Number(8, 1000),
+        "94",
+        "the most header fields of a request; Karbor reads 99, and the proxy adds five",
+    ),
+    set(
+        "server.trusted_peers",
+        PEERS,
+        "[]",
+        "peers whose forwarding headers are passed on, such as a load balancer",
+    ),
+    set(
+        "server.identity_headers",
+        HEADERS,
+        IDENTITY_HEADERS,
+        "headers taken from every request: Karbor's own middleware sets them, a client must not",
+    ),
+    set(
+        "server.max_connections_per_address",
+        Kind::Bound(1_000_000),
+        "1024",
+        "open connections of one client address; trusted peers are exempt",
+    ),
+    set(
+        "server.max_requests_per_connection",
+        Kind::Number(1, u32::MAX as u64),
+        "100000",
+        "requests after which a client connection is closed",
+    ),
+    set(
+        "server.min_body_rate",
+        Kind::Size(0, MIB),
+        "\"128 B\"",
+        "bytes a second that a streamed body must bring while we wait for it; 0 for any",
+    ),
+    set(
+        "server.body_budget",
+        Kind::Size(super::MOST_BODY, 1024 * 1024 * MIB),
+        "\"256 MiB\"",
+        "bytes of all bodies under review together; beyond it, 503",
+    ),
+    set(
+        "admin.listen",
+        ADMIN_LISTEN,
+        "\"127.0.0.1:9799\"",
+        "where `/metrics`, `/livez` and `/readyz` are served; has no authentication",
+    ),
+    set("log.level", LEVEL, "\"info\"", "the lowest level written"),
+    set("log.format", Kind::word::<LogFormat>(), "\"auto\"", "`auto` is text on a terminal, JSON otherwise"),
+    set(
+        "audit.file",
+        SINK,
+        "\"-\"",
+        "where audit lines go: a path, `-` for standard output, empty for nowhere",
+    ),
+    set("audit.key_names", Kind::word::<KeyNames>(), "\"plain\"", "how key names stand in audit lines"),
+    set(
+        "audit.queue_lines",
+        Kind::Number(1, 1_000_000),
+        "8192",
+        "audit lines that may wait for the writer; further ones are dropped and counted",
+    ),
+    set(
+        "metrics.further_tenants",
+        Kind::Number(0, 10_000),
+        "0",
+        "tenants beyond those named here that get a label of their own, first come first served",
+    ),
+    set(
+        "upstream.endpoints",
+        ENDPOINTS,
+        "[\"http://127.0.0.1:18799\"]",
+        "where Karbor listens; plain HTTP, port 80 unless named",
+    ),
+    set("upstream.path_prefix", PREFIX, "\"\"", "what stands before `/v1` in every path"),
+    set(
+        "upstream.extra_info_field",
+        Kind::word::<ExtraInfoField>(),
+        "\"extra-info\"",
+        "the name under which an admitted map is sent on; `extra_info` for Karbor before 1.0",
+    ),
+    set("upstream.connect_timeout", TIME, "\"3s\"", "to connect to Karbor, name resolution included"),
+    set(
+        "upstream.first_byte_timeout",
+        TIME,
+        "\"75s\"",
+        "from the last byte of a request to the head of Karbor's answer",
+    ),
+    set("upstream.idle_timeout", TIME, "\"60s\"", "without any progress of a body, either way"),
+    set("upstream.pool_idle_timeout", TIME, "\"60s\"", "how long an idle connection to Karbor is kept"),
+    set(
+        "upstream.pool_idle_per_worker",
+        Kind::Number(0, 10_000),
+        "64",
+        "the most idle connections to Karbor a worker keeps",
+    ),
+];

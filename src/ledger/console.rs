@@ -1,0 +1,255 @@
+//! What an operator does with a ledger from the command line. Leaves printing, and where lines come from and
+//! go to, to the caller.
+
+use std::io::{self, BufRead, Write};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::error::LedgerError;
+use super::options::LedgerOptions;
+use super::search::Search;
+use super::transfer::{Export, Heading, Import, Line};
+use super::{Clock, Kept, Ledger, LedgerThread, TenantUsage, dialect, schema};
+use crate::karbor::TenantId;
+
+/// Entries of one query, and of one transaction.
+const PAGE: usize = 200;
+/// A command waits longer than a request.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A command could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    /// The ledger could not.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Lines could not be read or written.
+    #[error("cannot read or write lines")]
+    Lines(#[from] io::Error),
+    /// The lines are not those of an export.
+    #[error("line {number} is not of an export: {what}")]
+    Foreign {
+        /// Which, from 1.
+        number: u64,
+        /// Why not.
+        what: String,
+    },
+}
+
+impl ConsoleError {
+    /// What an operator may do about it.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Ledger(error) => error.hint(),
+            Self::Lines(_) => None,
+            Self::Foreign { .. } => {
+                Some("what stands before it is imported; the same import, mended, goes on from there")
+            }
+        }
+    }
+}
+
+/// An open ledger, on the calling thread. Sweeps nothing, migrates nothing.
+pub struct Console {
+    ledger: Ledger,
+    thread: Option<LedgerThread>,
+    runtime: Runtime,
+}
+
+/// What an import did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Entries that are new.
+    pub new: u64,
+    /// Entries that were there already.
+    pub known: u64,
+}
+
+impl Console {
+    /// Opens the ledger as it is.
+    ///
+    /// # Errors
+    /// When it cannot be opened, does not answer, or its schema is not this program's.
+    pub fn open(options: &LedgerOptions) -> Result<Self, ConsoleError> {
+        let options =
+            LedgerOptions { timeout: options.timeout.max(PATIENCE), migrate: false, ..options.clone() };
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (ledger, thread) = Ledger::open_at(&options, Clock::Unswept)?;
+        let console = Self { ledger, thread: Some(thread), runtime };
+        // A server out of reach is no error to the ledger; here it is, before a word is printed.
+        console.runtime.block_on(console.ledger.usage_of_all(1, None, None))?;
+        Ok(console)
+    }
+
+    /// Hands on every map that the search finds, at most `most`, page by page; how many.
+    ///
+    /// # Errors
+    /// When the ledger cannot say, or the receiver fails.
+    pub fn find(
+        &self,
+        mut search: Search,
+        most: u64,
+        mut each: impl FnMut(&Kept) -> io::Result<()>,
+    ) -> Result<u64, ConsoleError> {
+        let mut found = 0;
+        while found < most {
+            search.most = PAGE.min(usize::try_from(most - found).unwrap_or(PAGE));
+            let page = self.runtime.block_on(self.ledger.matching(search.clone()))?;
+            page.kept.iter().try_for_each(&mut each)?;
+            found += page.kept.len() as u64;
+            match page.after {
+                Some(after) => search.after = Some(after),
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Hands on what each tenant holds, or one of them, in order of tenant and application.
+    ///
+    /// # Errors
+    /// When the ledger cannot say, or the receiver fails.
+    pub fn usage(
+        &self,
+        tenant: Option<&TenantId>,
+        mut each: impl FnMut(&TenantUsage) -> io::Result<()>,
+    ) -> Result<(), ConsoleError> {
+        // No name stands before the empty one of the whole tenant, so that behind it is the tenant's first.
+        let mut last: Option<TenantUsage> = None;
+        loop {
+            let page = self.runtime.block_on(self.ledger.usage_of_all(PAGE, tenant, last.as_ref()))?;
+            page.iter().try_for_each(&mut each)?;
+            if page.len() < PAGE {
+                return Ok(());
+            }
+            last = page.into_iter().next_back();
+        }
+    }
+
+    /// Writes every entry as a line of JSON, in order of time, behind a line that names the format; how many.
+    /// `progress` is told after each page.
+    ///
+    /// # Errors
+    /// When the ledger cannot say, or a line cannot be written.
+    pub fn export(&self, out: &mut impl Write, mut progress: impl FnMut(u64)) -> Result<u64, ConsoleError> {
+        write_line(out, &Heading::THIS)?;
+        let (mut after, mut written): (Box<str>, u64) = ("".into(), 0);
+        loop {
+            let most = i64::try_from(PAGE).unwrap_or(i64::MAX);
+            let lines = self.runtime.block_on(self.ledger.ask_to_read(Export { most, after }))?;
+            for line in &lines {
+                write_line(out, line)?;
+            }
+            written += lines.len() as u64;
+            progress(written);
+            match lines.into_iter().next_back() {
+                Some(last) => after = last.id,
+                None => break,
+            }
+        }
+        out.flush()?;
+        Ok(written)
+    }
+
+    /// Reads lines of an export and writes what is new. What is there stays as it is, so that an import that
+    /// was cut short is finished by starting it again. `progress` is told after each transaction.
+    ///
+    /// # Errors
+    /// When a line is not of an export, or the ledger cannot go on; what stands before is imported.
+    pub fn import(
+        &self,
+        lines: impl BufRead,
+        mut progress: impl FnMut(Imported),
+    ) -> Result<Imported, ConsoleError> {
+        let mut done = Imported::default();
+        let mut batch = Vec::new();
+        // Nothing at all is no export either.
+        let mut outcome = Err(foreign(1, "there is none"));
+        for (number, text) in (1..).zip(lines.lines()) {
+            let parsed = text.map_err(ConsoleError::from).and_then(|text| parse(number, &text));
+            match parsed {
+                Ok(line) => {
+                    batch.extend(line);
+                    outcome = Ok(());
+                }
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+            if batch.len() >= PAGE {
+                self.import_batch(&mut batch, &mut done)?;
+                progress(done);
+            }
+        }
+        self.import_batch(&mut batch, &mut done)?;
+        progress(done);
+        outcome.map(|()| done)
+    }
+
+    fn import_batch(&self, batch: &mut Vec<Line>, done: &mut Imported) -> Result<(), ConsoleError> {
+        let lines = std::mem::take(batch);
+        let number = lines.len() as u64;
+        if number > 0 {
+            let new = self.runtime.block_on(self.ledger.write(Import { lines }))?;
+            done.new += new;
+            done.known += number - new;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // Every call had its answer: there is nothing left to do.
+            let _unfinished = thread.close(PATIENCE);
+        }
+    }
+}
+
+/// Brings the schema to this program's version; the version it had and the one it has.
+///
+/// # Errors
+/// When the ledger cannot be opened, or was written by a newer program.
+pub fn migrate(options: &LedgerOptions) -> Result<(i64, i64), LedgerError> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| LedgerError::Thread(std::sync::Arc::new(error)))?;
+    runtime.block_on(async {
+        let mut connection =
+            dialect::connect_to_migrate(&options.engine, options.timeout.max(PATIENCE)).await?;
+        let found = schema::prepare(&mut connection, true, Clock::System.now()).await?;
+        Ok((found, schema::VERSION))
+    })
+}
+
+fn write_line(out: &mut impl Write, line: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    out.write_all(b"\n")
+}
+
+fn foreign(number: u64, what: impl Into<String>) -> ConsoleError {
+    ConsoleError::Foreign { number, what: what.into() }
+}
+
+/// The entry of a line; none for the heading, and for an empty line.
+fn parse(number: u64, text: &str) -> Result<Option<Line>, ConsoleError> {
+    let foreign = |what: String| foreign(number, what);
+    if number == 1 {
+        return match serde_json::from_str::<Heading>(text) {
+            Ok(Heading::THIS) => Ok(None),
+            Ok(other) => Err(foreign(format!("format {} is not known", other.karbor_admission_ledger))),
+            Err(error) => Err(foreign(error.to_string())),
+        };
+    }
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let line: Line = serde_json::from_str(text).map_err(|error| foreign(error.to_string()))?;
+    match line.flaw() {
+        Some(flaw) => Err(foreign(flaw.to_owned())),
+        None => Ok(Some(line)),
+    }
+}

@@ -1,0 +1,139 @@
+//! Deletions and copies: forward, and tell the ledger what Karbor carried out.
+//!
+//! Karbor's answer decides, and the client gets it as it came. The work is a task of its own, which the shutdown
+//! waits for: a client that hangs up does not keep the ledger from learning what was done.
+
+use std::rc::Rc;
+
+use http::Response;
+use http::header;
+use http::request::Parts;
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
+
+use super::caller::Caller;
+use super::collect::collect_answer;
+use super::peer::Peer;
+use super::read::{Place, ask_for_readable, is_readable};
+use super::{AnswerBody, Proxy, RequestBody, forward, headers, respond};
+use crate::drain;
+use crate::karbor::answer::copied_pairs;
+use crate::karbor::target::Target;
+use crate::telemetry::exchange::Exchange;
+use crate::telemetry::metrics::LedgerOperation;
+use crate::upstream::Answer;
+
+/// What is done to checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    Delete,
+    Copy,
+}
+
+/// Forwards a deletion or a copy.
+pub(super) async fn carry_out(
+    proxy: Rc<Proxy>,
+    exchange: Exchange,
+    peer: Rc<Peer>,
+    mut parts: Parts,
+    target: Target,
+    body: Incoming,
+    (deed, place): (Deed, Place),
+) -> Response<AnswerBody> {
+    let caller = Caller::of(&parts);
+    let told = caller.request_id();
+    headers::towards_karbor(&mut parts, target, &peer, &proxy.options.identity_headers);
+    if deed == Deed::Copy {
+        ask_for_readable(&mut parts.headers);
+    }
+    // What is carried out is answered to whoever may still listen.
+    peer.stay.owe();
+    let stay = peer.stay.clone();
+    let (answer, answered) = oneshot::channel();
+    drain::spawn_awaited(proxy.drain.watcher(), |watcher| async move {
+        let done = perform(&proxy, exchange, parts, body, (deed, &place), &caller).await;
+        if let Err(mut unheard) = answer.send(done) {
+            unheard.body_mut().client_left();
+        }
+        // Until here it counts as the client's connection.
+        drop((peer, watcher));
+    });
+    // The task is only gone without an answer if it ended badly.
+    let mut answer = answered.await.unwrap_or_else(|_gone| respond::ended_badly(&told));
+    if stay.is_closed() {
+        answer.body_mut().client_left();
+    }
+    answer
+}
+
+async fn perform(
+    proxy: &Proxy,
+    mut exchange: Exchange,
+    parts: Parts,
+    body: Incoming,
+    (deed, place): (Deed, &Place),
+    caller: &Caller,
+) -> Response<AnswerBody> {
+    let request = forward::with_body(proxy, parts, body);
+    exchange.dispatched();
+    let answer = match forward::send(proxy, request).await {
+        Ok(answer) => answer,
+        Err(failure) => return caller.fail(proxy, exchange, &failure),
+    };
+    match deed {
+        Deed::Delete => {
+            if answer.response.status().is_success() {
+                forget(proxy, place).await;
+            }
+            forward::stream(proxy, exchange, answer)
+        }
+        Deed::Copy => copied(proxy, exchange, answer, place, caller).await,
+    }
+}
+
+/// Karbor has begun to delete the checkpoint: it counts no longer, whosever it is. An administrator may delete
+/// another project's.
+async fn forget(proxy: &Proxy, place: &Place) {
+    let (Some(ledger), Some(checkpoint)) = (&proxy.ledger, &place.checkpoint) else { return };
+    let known = ledger.read(&place.provider, std::slice::from_ref(checkpoint));
+    let tenant = match proxy.ask(LedgerOperation::Read, known).await {
+        Ok(known) => known.into_iter().next().map(|kept| kept.tenant),
+        Err(_told) => Some(place.tenant.clone()),
+    };
+    if let Some(tenant) = tenant {
+        let forgotten = ledger.forget(&tenant, &place.provider, checkpoint);
+        // Where it fails, the ledger tries again, and a later sight of the deleted checkpoint does the same.
+        let _told = proxy.ask(LedgerOperation::Forget, forgotten).await;
+    }
+}
+
+/// Karbor made copies: each gets its original's map.
+async fn copied(
+    proxy: &Proxy,
+    mut exchange: Exchange,
+    answer: Answer<RequestBody>,
+    place: &Place,
+    caller: &Caller,
+) -> Response<AnswerBody> {
+    if !is_readable(&answer.response) {
+        return forward::stream(proxy, exchange, answer);
+    }
+    let Answer { response, lease } = answer;
+    let (mut parts, incoming) = response.into_parts();
+    forward::note_answer(&mut exchange, &mut parts);
+    let body = match collect_answer(incoming, proxy.stall_timeout, &proxy.budget).await {
+        Ok(body) => body,
+        Err(failure) => return caller.fail(proxy, exchange, &failure),
+    };
+    lease.give_back();
+    if let (Some(ledger), Some(copied)) = (&proxy.ledger, copied_pairs(&body)) {
+        let provider = copied.provider.as_ref().unwrap_or(&place.provider);
+        let plan = copied.plan.as_deref().unwrap_or_default();
+        let request_id = caller.request_id();
+        let noted = ledger.copied(&place.tenant, provider, plan, &copied.pairs, &request_id);
+        let _told = proxy.ask(LedgerOperation::Copy, noted).await;
+    }
+    exchange.answers(parts.status.as_u16());
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, AnswerBody::whole(body, exchange))
+}

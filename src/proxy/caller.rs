@@ -1,0 +1,35 @@
+//! Whom an answer of our own goes to, once the request itself is under way.
+
+use http::request::Parts;
+use http::{Method, Response};
+
+use super::{AnswerBody, Proxy, forward, request_id};
+use crate::telemetry::exchange::Exchange;
+use crate::upstream::Failure;
+
+/// What an answer of our own needs of a request that was sent.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    method: Method,
+    request_id: Option<Box<str>>,
+}
+
+impl Caller {
+    pub(super) fn of(parts: &Parts) -> Self {
+        Self { method: parts.method.clone(), request_id: request_id::given(&parts.headers).map(Into::into) }
+    }
+
+    pub(super) fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    /// The id the client gave, or a fresh one.
+    pub(super) fn request_id(&self) -> String {
+        self.request_id.as_deref().map_or_else(request_id::fresh, Into::into)
+    }
+
+    /// Karbor gave no answer.
+    pub(super) fn fail(&self, proxy: &Proxy, exchange: Exchange, failure: &Failure) -> Response<AnswerBody> {
+        forward::fail(proxy, exchange, failure, &self.method, &self.request_id())
+    }
+}

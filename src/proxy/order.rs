@@ -1,0 +1,183 @@
+//! An admitted creation under way: hold, send, settle.
+//!
+//! Leaves the review to `create`, and what the ledger is told to `keep`.
+
+use std::rc::Rc;
+
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, StatusCode, Uri};
+
+use super::budget::Share;
+use super::collect::collect_answer;
+use super::keep::{self, Draft, Fate, Hold, NotHeld};
+use super::plan::{self, Provider};
+use super::proof::Digest;
+use super::{AnswerBody, Proxy, RequestBody, fill, forward, respond};
+use crate::karbor::ProviderId;
+use crate::karbor::answer::created_checkpoint;
+use crate::policy::Violations;
+use crate::telemetry::exchange::{Exchange, Subject};
+use crate::upstream::{Answer, Failure};
+use crate::wire::Refusal;
+
+/// A creation that was admitted, ready to be sent.
+pub(super) struct Admitted {
+    pub(super) body: RequestBody,
+    /// Whether it was reviewed as JSON, and is sent as such.
+    pub(super) as_json: bool,
+    /// The plan to ask for its provider: the short form.
+    pub(super) plan: Option<Box<str>>,
+    pub(super) noted: Violations,
+    pub(super) share: Share,
+    /// What the ledger is to keep.
+    pub(super) draft: Option<Draft>,
+}
+
+/// An admitted creation under way.
+pub(super) struct Order {
+    pub(super) proxy: Rc<Proxy>,
+    pub(super) exchange: Exchange,
+    /// As it stands in the path.
+    pub(super) tenant: Box<str>,
+    pub(super) subject: Subject,
+    pub(super) request_id: String,
+}
+
+impl Order {
+    /// Carries it out. `parts` are on their way to Karbor already.
+    pub(super) async fn carry_out(
+        mut self,
+        mut parts: Parts,
+        mut admitted: Admitted,
+    ) -> Response<AnswerBody> {
+        if let Some(plan) = admitted.plan.take() {
+            self.exchange.hands_over();
+            match plan::provider_of(&self.proxy, &parts, &self.tenant, &plan).await {
+                Ok(Provider::Found(provider)) => {
+                    parts.uri = creation_of(&self.proxy, &self.tenant, &provider);
+                    self.subject.provider = Some(provider.clone());
+                    self.exchange.names_provider(provider);
+                    return self.hold(parts, admitted, true).await;
+                }
+                Ok(Provider::Answer(answer)) => return self.pass_on(admitted.noted, *answer),
+                Err(failure) => return self.fail(&failure),
+            }
+        }
+        self.hold(parts, admitted, false).await
+    }
+
+    /// Has the ledger hold what the map will use, and sends. `proven` says that Karbor has seen the token.
+    async fn hold(mut self, parts: Parts, mut admitted: Admitted, proven: bool) -> Response<AnswerBody> {
+        let Self { proxy, subject, tenant, request_id, .. } = &self;
+        let draft = admitted.draft.take();
+        match keep::reserve(proxy, &parts.headers, subject, tenant, proven, request_id, draft).await {
+            Ok((hold, over)) => {
+                self.exchange.notes(over.clone());
+                admitted.noted.absorb(over);
+                self.send(parts, admitted, hold).await
+            }
+            Err(NotHeld::Over(mut violations)) => {
+                violations.absorb(admitted.noted);
+                respond::denial(self.exchange, violations, &self.request_id)
+            }
+            Err(NotHeld::Answer(answer)) => self.pass_on(admitted.noted, *answer),
+            Err(NotHeld::Failed(failure)) => self.fail(&failure),
+            Err(NotHeld::Down) => respond::refusal(self.exchange, Refusal::Ledger, &self.request_id),
+        }
+    }
+
+    async fn send(mut self, mut parts: Parts, admitted: Admitted, mut hold: Hold) -> Response<AnswerBody> {
+        let Admitted { body, as_json, noted, share, .. } = admitted;
+        if as_json {
+            let json = HeaderValue::from_static("application/json");
+            parts.headers.insert(header::CONTENT_TYPE, json);
+            parts.headers.remove(header::CONTENT_ENCODING);
+        }
+        let warning = respond::warning(&noted, self.proxy.options.enforced_from.as_deref());
+        let token = self.proxy.proofs.digest(&parts.headers, &self.tenant);
+        self.exchange.dispatched();
+        hold.dispatched();
+        let request = Request::from_parts(parts, body);
+        let sent = forward::send(&self.proxy, request).await;
+        drop(share);
+        let mut answer = match sent {
+            Ok(answer) => self.settle(hold, answer, token).await,
+            Err(failure) => {
+                let fate = if failure.was_sent() { Fate::Unknown } else { Fate::Refused };
+                hold.settle(&self.proxy, &mut self.exchange, &self.subject, fate).await;
+                self.fail(&failure)
+            }
+        };
+        respond::add_warning(&mut answer, warning);
+        answer
+    }
+
+    /// Settles with the ledger by Karbor's answer, and puts the map into it.
+    async fn settle(
+        mut self,
+        hold: Hold,
+        answer: Answer<RequestBody>,
+        token: Option<Digest>,
+    ) -> Response<AnswerBody> {
+        let status = answer.response.status();
+        match token {
+            Some(token) if status == StatusCode::OK => self.proxy.proofs.add(token),
+            Some(token) if status == StatusCode::UNAUTHORIZED => self.proxy.proofs.remove(token),
+            _ => {}
+        }
+        let tells = status.is_success() || (hold.is_held() && status == StatusCode::BAD_REQUEST);
+        if !tells {
+            let fate = keep::fate(status, &[], None);
+            hold.settle(&self.proxy, &mut self.exchange, &self.subject, fate).await;
+            return forward::stream(&self.proxy, self.exchange, answer);
+        }
+        let Answer { response, lease } = answer;
+        let (mut parts, incoming) = response.into_parts();
+        forward::note_answer(&mut self.exchange, &mut parts);
+        let body = match collect_answer(incoming, self.proxy.stall_timeout, &self.proxy.budget).await {
+            Ok(body) => body,
+            Err(failure) => {
+                hold.settle(&self.proxy, &mut self.exchange, &self.subject, Fate::Unknown).await;
+                return self.fail(&failure);
+            }
+        };
+        lease.give_back();
+        let made = created_checkpoint(&body);
+        let fate = keep::fate(status, &body, made.as_ref());
+        let map = hold.settle(&self.proxy, &mut self.exchange, &self.subject, fate).await;
+        let body = match &map {
+            Some(map) => fill::created(&mut self.exchange, body, map),
+            None => body,
+        };
+        if let Some(made) = made.filter(|_| status.is_success()) {
+            self.exchange.names_checkpoint(made);
+        }
+        self.exchange.answers(parts.status.as_u16());
+        parts.headers.remove(header::CONTENT_LENGTH);
+        let unkept = self.exchange.is_kept() == Some(false);
+        let mut answer = Response::from_parts(parts, AnswerBody::whole(body, self.exchange));
+        respond::add_warning(&mut answer, unkept.then_some(respond::UNKEPT));
+        answer
+    }
+
+    /// What Karbor said before anything was created. Whatever the status: without a token, noauth answers 204.
+    fn pass_on(mut self, noted: Violations, answer: Answer<RequestBody>) -> Response<AnswerBody> {
+        let warning = respond::warning(&noted, self.proxy.options.enforced_from.as_deref());
+        self.exchange.admitted(None, noted);
+        let mut answer = forward::stream(&self.proxy, self.exchange, answer);
+        respond::add_warning(&mut answer, warning);
+        answer
+    }
+
+    fn fail(self, failure: &Failure) -> Response<AnswerBody> {
+        forward::fail(&self.proxy, self.exchange, failure, &Method::POST, &self.request_id)
+    }
+}
+
+/// The path of a creation at `provider`. Its parts are canonical segments, so it is one too.
+fn creation_of(proxy: &Proxy, tenant: &str, provider: &ProviderId) -> Uri {
+    let path = format!("{}/v1/{tenant}/providers/{provider}/checkpoints", proxy.options.path_prefix);
+    PathAndQuery::try_from(path).map(Uri::from).unwrap_or_default()
+}

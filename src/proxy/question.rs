@@ -1,0 +1,37 @@
+//! A question of the proxy's own, asked with the caller's token.
+
+use http::header::{self, HeaderMap, HeaderName};
+use http::{Method, Request, Uri, Version};
+
+use super::RequestBody;
+
+/// What speaks of the caller's body, or of an answer that we could not read.
+const NOT_ASKED: [HeaderName; 11] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LOCATION,
+    header::ACCEPT_ENCODING,
+    header::RANGE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    header::IF_RANGE,
+];
+
+/// Whatever would make of Karbor's answer one that we cannot read.
+pub(super) const UNREADABLE: [HeaderName; 3] = [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE];
+
+/// A GET of `uri`, with the headers of a request on its way to Karbor.
+pub(super) fn question(headers: &HeaderMap, uri: Uri) -> Request<RequestBody> {
+    let mut question = Request::new(RequestBody::Empty);
+    *question.method_mut() = Method::GET;
+    *question.version_mut() = Version::HTTP_11;
+    *question.uri_mut() = uri;
+    *question.headers_mut() = headers.clone();
+    for name in NOT_ASKED {
+        question.headers_mut().remove(name);
+    }
+    question
+}

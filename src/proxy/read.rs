@@ -1,0 +1,167 @@
+//! Show and list: forward, and put the kept maps into the answer.
+//!
+//! A reader gets a map only inside an answer that Karbor itself gave that reader, and only where the checkpoint's
+//! project, as Karbor answers it, is the one the map was kept for. What cannot be filled passes as it came.
+//! Leaves filtered lists to `search`, the rewriting to `karbor::answer`.
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap};
+use http::request::Parts;
+use http::{Response, StatusCode, response};
+use hyper::body::Incoming;
+
+use super::budget::Share;
+use super::caller::Caller;
+use super::collect::{Collected, collect_to_fill};
+use super::fill::{Filled, kept_for};
+use super::peer::Peer;
+use super::question::UNREADABLE;
+use super::{AnswerBody, Proxy, RequestBody, forward, headers, respond};
+use crate::karbor::answer::{Seen, read_list, read_one};
+use crate::karbor::route::{Collection, Member};
+use crate::karbor::target::{Target, decode_segment};
+use crate::karbor::{CheckpointId, ProviderId, TenantId};
+use crate::telemetry::exchange::{Exchange, Subject};
+use crate::telemetry::metrics::Unfilled;
+use crate::upstream::Answer;
+
+/// The checkpoints that a path names, as Karbor reads it.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) tenant: TenantId,
+    pub(super) provider: ProviderId,
+    /// None for all of them.
+    pub(super) checkpoint: Option<CheckpointId>,
+}
+
+impl Place {
+    pub(super) fn of(collection: Collection<'_>) -> Self {
+        Self {
+            tenant: TenantId::new(decode_segment(collection.tenant)),
+            provider: ProviderId::new(decode_segment(collection.provider)),
+            checkpoint: None,
+        }
+    }
+
+    pub(super) fn member(member: Member<'_>) -> Self {
+        let Member { tenant, provider, checkpoint } = member;
+        let checkpoint = Some(CheckpointId::new(decode_segment(checkpoint)));
+        Self { checkpoint, ..Self::of(Collection { tenant, provider }) }
+    }
+
+    pub(super) fn subject(&self, proxy: &Proxy) -> Subject {
+        let policy = proxy.policy.load_full();
+        Subject { tenant: self.tenant.clone(), provider: Some(self.provider.clone()), policy }
+    }
+}
+
+/// Forwards a show or a list, and fills the answer.
+pub(super) async fn read(
+    proxy: &Proxy,
+    mut exchange: Exchange,
+    peer: &Peer,
+    mut parts: Parts,
+    target: Target,
+    body: Incoming,
+    place: Place,
+) -> Response<AnswerBody> {
+    let caller = Caller::of(&parts);
+    headers::towards_karbor(&mut parts, target, peer, &proxy.options.identity_headers);
+    ask_for_readable(&mut parts.headers);
+    let request = forward::with_body(proxy, parts, body);
+    exchange.dispatched();
+    match forward::send(proxy, request).await {
+        Ok(answer) => answer_of(proxy, exchange, answer, &place, &caller).await,
+        Err(failure) => caller.fail(proxy, exchange, &failure),
+    }
+}
+
+/// Karbor itself never codes or cuts its answers; what stands between may, if it is asked to.
+pub(super) fn ask_for_readable(headers: &mut HeaderMap) {
+    for name in UNREADABLE {
+        headers.remove(name);
+    }
+}
+
+/// Whether the answer is one that can hold checkpoints: not an error, and plain JSON.
+pub(super) fn is_readable<B>(answer: &Response<B>) -> bool {
+    answer.status() == StatusCode::OK && headers::is_plain_json(answer.headers())
+}
+
+async fn answer_of(
+    proxy: &Proxy,
+    mut exchange: Exchange,
+    answer: Answer<RequestBody>,
+    place: &Place,
+    caller: &Caller,
+) -> Response<AnswerBody> {
+    if !is_readable(&answer.response) {
+        if answer.response.status() == StatusCode::OK {
+            proxy.desk.metrics.unfilled(Unfilled::Unreadable);
+        }
+        return forward::stream(proxy, exchange, answer);
+    }
+    let Answer { response, lease } = answer;
+    let (mut parts, incoming) = response.into_parts();
+    forward::note_answer(&mut exchange, &mut parts);
+    let mut share = proxy.budget.answer_share();
+    let most = proxy.options.ledger.max_answer;
+    match collect_to_fill(incoming, most, proxy.stall_timeout, &mut share).await {
+        Ok(Collected::Whole(body)) => {
+            lease.give_back();
+            fill_whole(proxy, exchange, parts, (body, share), place, caller).await
+        }
+        Ok(Collected::TooLarge(prefix, rest) | Collected::NoRoom(prefix, rest)) => {
+            proxy.desk.metrics.unfilled(Unfilled::TooLarge);
+            forward::stream_rest(proxy, exchange, parts, prefix, rest, lease)
+        }
+        Err(failure) => caller.fail(proxy, exchange, &failure),
+    }
+}
+
+async fn fill_whole(
+    proxy: &Proxy,
+    mut exchange: Exchange,
+    mut parts: response::Parts,
+    (body, share): (Bytes, Share),
+    place: &Place,
+    caller: &Caller,
+) -> Response<AnswerBody> {
+    let sketch = if place.checkpoint.is_some() { read_one(&body) } else { read_list(&body) };
+    let mut unfilled = None;
+    let filled = match sketch {
+        None => {
+            unfilled = Some(Unfilled::Unreadable);
+            None
+        }
+        Some(sketch) => {
+            let checkpoints: Vec<&Seen> = sketch.checkpoints.iter().collect();
+            match kept_for(proxy, place, &checkpoints).await {
+                Ok(kept) => Some(kept.fill(&body, &sketch)),
+                Err(_told) => {
+                    unfilled = Some(Unfilled::Ledger);
+                    None
+                }
+            }
+        }
+    };
+    if let Some(reason) = unfilled {
+        proxy.desk.metrics.unfilled(reason);
+    }
+    let body = match filled {
+        Some(Filled { body: filled, restored, altered }) => {
+            if altered > 0 {
+                exchange.looks_at(&caller.request_id(), caller.method(), place.subject(proxy));
+            }
+            exchange.filled(restored, altered);
+            filled.unwrap_or(body)
+        }
+        None => body,
+    };
+    exchange.answers(parts.status.as_u16());
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let mut answer = Response::from_parts(parts, AnswerBody::whole(share.attach(body), exchange));
+    let warned = unfilled == Some(Unfilled::Ledger);
+    respond::add_warning(&mut answer, warned.then_some(respond::UNFILLED));
+    answer
+}

@@ -1,0 +1,302 @@
+//! Lists filtered by extra-info: the checkpoints that Karbor lists for this caller and whose kept maps fit.
+//!
+//! Karbor knows nothing of the filter, so its pages are asked for one after the other, bounded in number and time,
+//! until the caller's page is full. Markers are the caller's own: some of Karbor's banks ignore them, and then
+//! what was seen is left out here. Order is Karbor's.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Response, Uri, response};
+use tokio::time::Instant;
+
+use super::budget::Share;
+use super::caller::Caller;
+use super::collect::{Collected, collect_to_fill};
+use super::fill::{Filled, KeptMaps, kept_for};
+use super::headers::{X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use super::peer::Peer;
+use super::question::question;
+use super::read::{Place, is_readable};
+use super::{AnswerBody, Proxy, RequestBody, forward, headers, respond};
+use crate::karbor::CheckpointId;
+use crate::karbor::answer::{Seen, Sketch, keep, read_list};
+use crate::karbor::filter::{ListQuery, Term};
+use crate::karbor::target::Target;
+use crate::ledger::{LedgerError, Matches, Search};
+use crate::telemetry::exchange::Exchange;
+use crate::telemetry::metrics::LedgerOperation;
+use crate::upstream::{Answer, Failure};
+use crate::wire::Refusal;
+
+/// The most checkpoints of a page, as in Karbor (facts, section 8).
+const PAGE: u32 = 1000;
+/// The most maps that the ledger gives beforehand. With more, every page is held against the ledger.
+const CANDIDATES: usize = 1000;
+
+/// Answers a list with a filter.
+pub(super) async fn search(
+    proxy: &Proxy,
+    mut exchange: Exchange,
+    peer: &Peer,
+    mut parts: Parts,
+    target: Target,
+    (query, place): (ListQuery, Place),
+) -> Response<AnswerBody> {
+    let caller = Caller::of(&parts);
+    headers::towards_karbor(&mut parts, target, peer, &proxy.options.identity_headers);
+    let outcome = match candidates(proxy, &query, &place).await {
+        Ok(candidates) => {
+            exchange.dispatched();
+            let walk = Walk { proxy, parts: &parts, query: &query, place: &place, candidates };
+            walk.collect(&mut exchange).await
+        }
+        Err(stop) => Err(stop),
+    };
+    match outcome {
+        Ok(page) => page.answer(proxy, exchange, &parts, &query, &caller),
+        Err(Stop::Answer(answer)) => forward::stream(proxy, exchange, answer),
+        Err(Stop::Failure(failure)) => caller.fail(proxy, exchange, &failure),
+        Err(Stop::Down) => respond::refusal(exchange, Refusal::Ledger, &caller.request_id()),
+    }
+}
+
+/// Why there is no page to answer with.
+enum Stop {
+    /// Karbor's own word on one of its pages.
+    Answer(Answer<RequestBody>),
+    /// It gave none that could be read.
+    Failure(Failure),
+    /// The ledger did not answer.
+    Down,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<LedgerError> for Stop {
+    fn from(_told: LedgerError) -> Self {
+        Self::Down
+    }
+}
+
+/// The maps that match, whoever may see them.
+struct Candidates {
+    kept: KeptMaps,
+    /// Those whose checkpoints were not met yet.
+    left: HashSet<CheckpointId>,
+}
+
+/// None if they are too many to name.
+async fn candidates(proxy: &Proxy, query: &ListQuery, place: &Place) -> Result<Option<Candidates>, Stop> {
+    let Some(ledger) = &proxy.ledger else { return Err(Stop::Down) };
+    let search = Search {
+        // With all_tenants an administrator sees other projects' too. Karbor decides whose it lists.
+        tenant: (!names_all_tenants(query)).then(|| place.tenant.clone()),
+        provider: Some(place.provider.clone()),
+        terms: query.terms.clone(),
+        most: CANDIDATES,
+        after: None,
+    };
+    let Matches { kept, after } = proxy.ask(LedgerOperation::Find, ledger.matching(search)).await?;
+    let kept = KeptMaps::of(kept);
+    let left = kept.checkpoints().cloned().collect();
+    Ok(after.is_none().then_some(Candidates { kept, left }))
+}
+
+/// Whether the query may ask for every tenant's. An encoded name may be anything.
+fn names_all_tenants(query: &ListQuery) -> bool {
+    let query = query.for_karbor(PAGE, None);
+    query.contains("all_tenants") || query.contains('%')
+}
+
+/// A walk over Karbor's pages.
+struct Walk<'w> {
+    proxy: &'w Proxy,
+    parts: &'w Parts,
+    query: &'w ListQuery,
+    place: &'w Place,
+    candidates: Option<Candidates>,
+}
+
+/// What a walk found.
+#[derive(Default)]
+struct Page {
+    items: Vec<Bytes>,
+    kept: KeptMaps,
+    /// The last checkpoint looked at, where there may be more behind it.
+    next: Option<CheckpointId>,
+    /// The head of Karbor's first page, for the client.
+    head: Option<response::Parts>,
+    /// The body of that page: what is not an item stays as it is there.
+    frame: Option<(Bytes, Sketch)>,
+    /// Of the memory for bodies.
+    shares: Vec<Share>,
+}
+
+impl Walk<'_> {
+    async fn collect(mut self, exchange: &mut Exchange) -> Result<Page, Stop> {
+        let deadline = Instant::now() + self.proxy.options.ledger.filter_timeout;
+        let mut page = Page::default();
+        let mut met = HashSet::new();
+        let mut marker = self.query.marker.clone();
+        for left in (0..self.proxy.options.ledger.filter_pages.max(1)).rev() {
+            let (body, sketch) = self.ask(marker.as_ref(), exchange, &mut page).await?;
+            let fresh = fresh(&sketch, self.query.marker.as_ref(), &mut met);
+            let last = fresh.last().map(|seen| seen.id.clone());
+            let full = self.take(&body, &fresh, &mut page).await?;
+            let all_met = self.candidates.as_ref().is_some_and(|candidates| candidates.left.is_empty());
+            let more = sketch.next.is_some() && last.is_some();
+            page.frame.get_or_insert((body, sketch));
+            if full || all_met || !more {
+                page.next.take_if(|_| all_met);
+                break;
+            }
+            if left == 0 || Instant::now() >= deadline {
+                page.next = last;
+                break;
+            }
+            marker = last;
+        }
+        Ok(page)
+    }
+
+    /// Asks for Karbor's page behind `marker`.
+    async fn ask(
+        &self,
+        marker: Option<&CheckpointId>,
+        exchange: &mut Exchange,
+        page: &mut Page,
+    ) -> Result<(Bytes, Sketch), Stop> {
+        let proxy = self.proxy;
+        let mut query = self.query.for_karbor(PAGE, marker);
+        if !query.contains("sort") {
+            // As the banks list by themselves; but in the other direction Swift's goes back from a marker.
+            query.push_str("&sort_dir=asc");
+        }
+        let uri = PathAndQuery::try_from(format!("{}?{query}", self.parts.uri.path()))
+            .map(Uri::from)
+            .map_err(|_unusable| Failure::Answer("a query that cannot stand in a target"))?;
+        let answer = forward::send(proxy, question(&self.parts.headers, uri)).await?;
+        if !is_readable(&answer.response) {
+            return Err(Stop::Answer(answer));
+        }
+        let Answer { response, lease } = answer;
+        let (mut head, incoming) = response.into_parts();
+        if page.head.is_none() {
+            forward::note_answer(exchange, &mut head);
+            page.head = Some(head);
+        }
+        let mut share = proxy.budget.answer_share();
+        let most = proxy.options.ledger.max_answer;
+        match collect_to_fill(incoming, most, proxy.stall_timeout, &mut share).await? {
+            Collected::Whole(body) => {
+                lease.give_back();
+                page.shares.push(share);
+                let sketch = read_list(&body).ok_or(Failure::Answer("it is no list of checkpoints"))?;
+                Ok((body, sketch))
+            }
+            Collected::TooLarge(..) => Err(Failure::Answer("its list is over ledger.max_answer").into()),
+            Collected::NoRoom(..) => Err(Failure::Answer("the memory for bodies is used up").into()),
+        }
+    }
+
+    /// Takes what matches of one page of Karbor's. Whether that fills the client's page.
+    async fn take(&mut self, body: &Bytes, fresh: &[&Seen], page: &mut Page) -> Result<bool, Stop> {
+        let read;
+        let kept = match &self.candidates {
+            Some(candidates) => &candidates.kept,
+            None => {
+                read = kept_for(self.proxy, self.place, fresh).await?;
+                &read
+            }
+        };
+        let limit = self.query.limit.unwrap_or(PAGE).min(PAGE) as usize;
+        for seen in fresh {
+            if !kept.map_of(seen).is_some_and(|map| matches(map, &self.query.terms)) {
+                continue;
+            }
+            page.items.push(body.slice(seen.whole.clone()));
+            page.kept.add(seen, kept);
+            if page.items.len() == limit {
+                page.next = Some(seen.id.clone());
+                break;
+            }
+        }
+        if let Some(candidates) = &mut self.candidates {
+            for item in fresh.iter().take_while(|seen| page.next.as_ref() != Some(&seen.id)) {
+                candidates.left.remove(&item.id);
+            }
+            if let Some(next) = &page.next {
+                candidates.left.remove(next);
+            }
+        }
+        Ok(page.items.len() == limit)
+    }
+}
+
+/// Those of a page that were not met yet; where Karbor ignores the caller's marker, those behind it.
+fn fresh<'s>(
+    sketch: &'s Sketch,
+    marker: Option<&CheckpointId>,
+    met: &mut HashSet<CheckpointId>,
+) -> Vec<&'s Seen> {
+    let marked = marker.and_then(|marker| sketch.checkpoints.iter().position(|seen| seen.id == *marker));
+    let behind = sketch.checkpoints.iter().skip(marked.map_or(0, |at| at + 1));
+    behind.filter(|seen| met.insert(seen.id.clone())).collect()
+}
+
+fn matches(map: &[(Box<str>, Box<str>)], terms: &[Term]) -> bool {
+    terms.iter().all(|term| {
+        let entry = map.iter().find(|(key, _)| *key == term.key);
+        entry.is_some_and(|(_, value)| term.value.as_ref().is_none_or(|wanted| wanted == value))
+    })
+}
+
+impl Page {
+    fn answer(
+        self,
+        proxy: &Proxy,
+        mut exchange: Exchange,
+        parts: &Parts,
+        query: &ListQuery,
+        caller: &Caller,
+    ) -> Response<AnswerBody> {
+        let href = self.next.as_ref().map(|next| link(parts, &query.after(next)));
+        let items: Vec<&[u8]> = self.items.iter().map(|item| &**item).collect();
+        let listed =
+            self.frame.as_ref().and_then(|(body, sketch)| keep(body, sketch, &items, href.as_deref()));
+        let (Some(mut head), Some(listed)) = (self.head, listed) else {
+            return caller.fail(proxy, exchange, &Failure::Answer("it is no list of checkpoints"));
+        };
+        let body = match read_list(&listed) {
+            Some(sketch) => {
+                let Filled { body, restored, altered } = self.kept.fill(&listed, &sketch);
+                exchange.filled(restored, altered);
+                body.unwrap_or_else(|| listed.into())
+            }
+            None => listed.into(),
+        };
+        exchange.answers(head.status.as_u16());
+        head.headers.remove(header::CONTENT_LENGTH);
+        let body = self.shares.into_iter().fold(body, |body, share| share.attach(body));
+        Response::from_parts(head, AnswerBody::whole(body, exchange))
+    }
+}
+
+/// The address of a page, in the form of Karbor's own links but with the whole path (facts, section 8).
+fn link(parts: &Parts, query: &str) -> String {
+    let text = |name| {
+        parts.headers.get_all(name).iter().next_back().and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let last = |list: &str| list.rsplit(',').next().map(|item| item.trim().to_owned());
+    let host = text(X_FORWARDED_HOST).and_then(last).unwrap_or_default();
+    let scheme = if text(X_FORWARDED_PROTO) == Some("https") { "https" } else { "http" };
+    format!("{scheme}://{host}{}?{query}", parts.uri.path())
+}

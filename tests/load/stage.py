@@ -1,0 +1,186 @@
+"""The proxy under load, before the stand-in Karbor or an upstream that is stuck; what it weighs, what it counts.
+
+Leaves clients to `clients`, what is measured to `latency` and `memory`.
+"""
+
+import http.client
+import multiprocessing
+import os
+import pathlib
+import re
+import resource
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+PROJECT = "9a3cfd1e0f9f4b3b8d0f8f0f3a1b2c3d"
+TOKEN = f"user:{PROJECT}"
+# The stand-in's only one.
+PROVIDER = "6f1ad2a4-4f0c-4f2b-9a55-0d6c4d9f0001"
+CHECKPOINTS = f"/v1/{PROJECT}/providers/{PROVIDER}/checkpoints"
+PATIENCE = 60
+
+
+def raise_file_limit():
+    """Lets this process, and those it starts, have as many descriptors as the system permits."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def head(method, path, *fields):
+    """A request head of our tenant."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: karbor.test", f"X-Auth-Token: {TOKEN}", *fields]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def until(what, holds):
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {PATIENCE} s: {what}")
+        time.sleep(0.05)
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Child:
+    """A process of ours, ended with the block."""
+
+    def __init__(self, *command, stdout=subprocess.DEVNULL):
+        self.process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class StandIn(Child):
+    """The stand-in of `demo`; the demo's own proxy is not used."""
+
+    def __init__(self, binary):
+        self.port = free_port()
+        super().__init__(binary, "demo", "--karbor", f"127.0.0.1:{self.port}", stdout=subprocess.PIPE)
+        self.plan = None
+        while self.plan is None:
+            line = self.process.stdout.readline().decode()
+            if not line:
+                raise RuntimeError("the demo ended")
+            named = re.search(r'"plan_id": "([0-9a-f-]{36})"', line)
+            self.plan = named and named[1]
+
+
+class Proxy(Child):
+    """The proxy as shipped, but for addresses and `settings`."""
+
+    def __init__(self, binary, karbor, settings=""):
+        self.port, self.admin = free_port(), free_port()
+        self._folder = tempfile.TemporaryDirectory()
+        drop_in = pathlib.Path(self._folder.name, "load.toml")
+        drop_in.write_text(
+            f'server.listen = "127.0.0.1:{self.port}"\nadmin.listen = "127.0.0.1:{self.admin}"\n'
+            f'upstream.endpoints = ["http://127.0.0.1:{karbor}"]\naudit.file = "{drop_in}.audit"\n{settings}'
+        )
+        super().__init__(binary, "serve", "--config", str(drop_in))
+        until("the proxy listens", lambda: listens(self.port))
+        until("it has noticed that nobody came", lambda: self.connections() == 0)
+
+    def __exit__(self, *_):
+        super().__exit__()
+        self._folder.cleanup()
+
+    def resident(self):
+        """Resident bytes."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+
+    def connections(self, side="downstream"):
+        """Connections it counts; None before it serves."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=PATIENCE)
+        connection.request("GET", "/metrics")
+        page = connection.getresponse().read().decode()
+        counted = re.search(rf'^karbor_admission_connections{{side="{side}"}} (\d+)', page, re.M)
+        return counted and int(counted[1])
+
+
+def socket_memory():
+    """Bytes that the system holds for all TCP sockets of this machine."""
+    text = pathlib.Path("/proc/net/sockstat").read_text()
+    return int(re.search(r"^TCP:.* mem (\d+)", text, re.M)[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class StuckUpstream:
+    """An upstream that reads one head and nothing more. What it says is in the path:
+    `…/silent` nothing; `…/short` a whole answer; `…/endless` one without an end; a creation gets most of 1 MiB."""
+
+    def __init__(self):
+        listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        self.port = listener.getsockname()[1]
+        self._process = multiprocessing.Process(target=_stuck, args=(listener,), daemon=True)
+        self._process.start()
+        listener.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.join()
+
+
+def _stuck(listener):
+    poll, talks = select.epoll(), {}
+    poll.register(listener, select.EPOLLIN)
+    while True:
+        for number, event in poll.poll():
+            if number == listener.fileno():
+                talk, _ = listener.accept()
+                talk.setblocking(False)
+                talks[talk.fileno()] = [talk, None]
+                poll.register(talk, select.EPOLLIN)
+                continue
+            talk, left = talks[number]
+            try:
+                if left is None:
+                    left = _answer(talk.recv(4096))
+                    talks[number][1] = left
+                while left:
+                    left = left[talk.send(left) :] or left[:0]
+                    talks[number][1] = left
+                poll.modify(talk, 0)
+            except BlockingIOError:
+                poll.modify(talk, select.EPOLLOUT)
+            except OSError:
+                poll.unregister(talk)
+                talks.pop(number)[0].close()
+
+
+def _answer(request):
+    if b"/endless" in request:
+        return memoryview(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + bytes(16 << 20))
+    if b"/short" in request:
+        return memoryview(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    if request.startswith(b"POST") and b"/checkpoints " in request:
+        return memoryview(b"HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n" + b" " * 1_000_000)
+    return memoryview(b"")
