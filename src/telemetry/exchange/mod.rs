@@ -198,6 +198,7 @@ impl Exchange {
         self.course = Course::Denied;
         if let Some(judged) = &mut self.judged {
             judged.violations = violations;
+            judged.charge = None;
         }
     }
 

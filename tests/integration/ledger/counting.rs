@@ -22,8 +22,11 @@ fn a_used_up_quota_denies_until_something_is_deleted() {
     let kept = kept("quotas.checkpoints = 2");
     let first = kept.create(MAP);
     kept.create(MAP);
-    let fault = kept.stage.ask(&kept.stage.creation(MAP)).own_fault(413);
+    let reply = kept.stage.ask(&kept.stage.creation(MAP));
+    let fault = reply.own_fault(413);
     assert_eq!(fault.codes, ["quota-exceeded"]);
+    let line = kept.stage.app.audit_of(&reply);
+    assert_eq!((&line["verdict"], &line["entries"]), (&"denied".into(), &serde_json::Value::Null), "{line}");
     assert_eq!((&fault.details[0]["measured"], &fault.details[0]["allowed"]), (&3.into(), &2.into()));
     // What has no map needs no room.
     kept.create("null");
