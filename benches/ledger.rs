@@ -298,7 +298,7 @@ async fn reads(ledger: &Ledger, size: usize) {
 async fn plans(options: &LedgerOptions) {
     let search = "SELECT e.id FROM term t0 CROSS JOIN term t1 ON t1.digest = 2 AND t1.tenant = t0.tenant \
                   AND t1.entry = t0.entry CROSS JOIN entry e ON e.id = t0.entry WHERE e.state IN ('kept', 'deleted') \
-                  AND t0.digest = 1 AND t0.tenant = 'tenant-1' ORDER BY t0.tenant, t0.entry LIMIT 1001";
+                  AND t0.digest = 1 AND t0.tenant = 'tenant-1' ORDER BY t0.entry LIMIT 1001";
     let read = "SELECT e.map FROM entry e WHERE e.checkpoint IN ('a', 'b', 'c') AND e.provider = 'p'";
     let rate =
         "SELECT COUNT(*) FROM share WHERE tenant = 'tenant-1' AND application = '' AND reserved_at > 5";

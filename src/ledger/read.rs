@@ -158,10 +158,10 @@ impl Matching {
             }
             None => {}
         }
-        let sql = format!(
-            "SELECT {KEPT} FROM {from} WHERE {} ORDER BY {tenant}, {id} LIMIT ?",
-            conditions.join(" AND ")
-        );
+        // Of one tenant the index has this order already; MariaDB sorts if the tenant is named all the same.
+        let order = if self.tenant.is_some() { id.to_owned() } else { format!("{tenant}, {id}") };
+        let conditions = conditions.join(" AND ");
+        let sql = format!("SELECT {KEPT} FROM {from} WHERE {conditions} ORDER BY {order} LIMIT ?");
         values.push(i64::try_from(self.most).unwrap_or(i64::MAX).saturating_add(1).into());
         connection.rows(&sql, &values).await
     }
