@@ -71,7 +71,7 @@ pub(super) async fn release(
     Ok(())
 }
 
-/// Where a count stands; without `own`, which is charged already.
+/// Where a count stands.
 pub(super) async fn standing(
     connection: &mut Connection,
     tenant: &str,

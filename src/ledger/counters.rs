@@ -38,8 +38,17 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    /// Says so when it changes.
     pub(super) fn up(&self, is_up: bool) {
-        self.is_down.store(!is_up, Ordering::Relaxed);
+        let is_down = !is_up;
+        if self.is_down.swap(is_down, Ordering::Relaxed) == is_down {
+            return;
+        }
+        if is_up {
+            tracing::info!("the ledger is within reach again");
+        } else {
+            tracing::error!("the ledger is out of reach");
+        }
     }
 
     pub(super) fn note_dropped(&self) {

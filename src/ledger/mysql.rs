@@ -39,12 +39,13 @@ pub(super) async fn start(
     let mut first = match timeout_at(Instant::now() + patience, door.enter(common)).await {
         Ok(Ok(connection)) => Some(connection),
         Ok(Err(error @ LedgerError::Unreachable(_))) => {
-            tracing::error!(%error, cause = ?std::error::Error::source(&error), "the ledger is out of reach for now");
+            common.counters.up(false);
+            tracing::error!(cause = ?std::error::Error::source(&error), "calls of the ledger fail until it is");
             None
         }
         Ok(Err(error)) => return Err(error),
         Err(_elapsed) => {
-            tracing::error!("the ledger is out of reach for now: it does not answer");
+            common.counters.up(false);
             None
         }
     };
@@ -123,6 +124,9 @@ impl Worker {
             let Ok(tried) = timeout_at(deadline, self.attempt(job)).await else {
                 // It stopped half way, nobody knows where.
                 self.connection = None;
+                if !was_connected {
+                    self.common.counters.up(false);
+                }
                 return Err(LedgerError::Timeout(timeout));
             };
             let Err(error) = tried else { return Ok(()) };

@@ -171,9 +171,10 @@ impl Reserve {
                 let now = self.record.reserved_at;
                 let mut standing = standing(connection, tenant, &charged.application, quota, now).await?;
                 // Charged before it was looked at, so that others wait.
-                standing.usage.checkpoints -= 1;
-                standing.usage.entries -= share.entries;
-                standing.usage.bytes -= share.bytes;
+                let usage = &mut standing.usage;
+                usage.checkpoints = usage.checkpoints.saturating_sub(1);
+                usage.entries = usage.entries.saturating_sub(share.entries);
+                usage.bytes = usage.bytes.saturating_sub(share.bytes);
                 standings.push(standing);
             }
         }

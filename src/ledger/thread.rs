@@ -142,8 +142,9 @@ async fn sweep(ledger: Ledger, mut closing: watch::Receiver<bool>) {
     loop {
         match ledger.sweep().await {
             Ok(swept) if swept.more => continue,
-            Ok(_) | Err(LedgerError::Full | LedgerError::Timeout(_)) => {}
             Err(LedgerError::Closed) => return,
+            // What is out of reach is said where that is found.
+            Ok(_) | Err(LedgerError::Full | LedgerError::Timeout(_) | LedgerError::Unreachable(_)) => {}
             Err(error) => tracing::warn!(%error, "the ledger could not be swept"),
         }
         tokio::select! {
