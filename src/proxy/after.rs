@@ -5,9 +5,9 @@
 
 use std::rc::Rc;
 
-use http::Response;
 use http::header;
 use http::request::Parts;
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
@@ -82,7 +82,9 @@ async fn perform(
     };
     match deed {
         Deed::Delete => {
-            if answer.response.status().is_success() {
+            let status = answer.response.status();
+            // Without a token, noauth answers 204 and deletes nothing (facts, section 7).
+            if status.is_success() && status != StatusCode::NO_CONTENT {
                 forget(proxy, place).await;
             }
             forward::stream(proxy, exchange, answer)
@@ -126,6 +128,7 @@ async fn copied(
         Err(failure) => return caller.fail(proxy, exchange, &failure),
     };
     lease.give_back();
+    exchange.came_whole(body.len() as u64);
     if let (Some(ledger), Some(copied)) = (&proxy.ledger, copied_pairs(&body)) {
         let provider = copied.provider.as_ref().unwrap_or(&place.provider);
         let plan = copied.plan.as_deref().unwrap_or_default();

@@ -7,17 +7,14 @@
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use http::header::HeaderMap;
 
-use super::proof::{Proof, prove};
-use super::{Proxy, RequestBody, WhenDown};
+use super::{Proxy, WhenDown};
 use crate::karbor::CheckpointId;
 use crate::karbor::request::CreateRequest;
 use crate::ledger::{Claim, LedgerError, Map, Outcome, Reservation};
 use crate::policy::Violations;
 use crate::telemetry::exchange::{Exchange, Subject};
 use crate::telemetry::metrics::{LedgerOperation, LedgerOutcome, Unkept};
-use crate::upstream::{Answer, Failure};
 
 /// What a creation gives the ledger to keep.
 pub(super) struct Draft {
@@ -38,6 +35,12 @@ impl Draft {
         let map = (!request.extra_info.is_empty()).then(|| entries.collect());
         Some(Self { plan, map })
     }
+
+    /// Whether it would take a part of what the tenant may have.
+    pub(super) fn takes_room(&self, subject: &Subject) -> bool {
+        let rules = subject.policy.rules_of(subject.tenant.as_str());
+        self.map.is_some() && !rules.quotas.is_unlimited()
+    }
 }
 
 /// What the ledger holds for a creation under way.
@@ -56,10 +59,6 @@ pub(super) enum Hold {
 pub(super) enum NotHeld {
     /// A quota is used up.
     Over(Violations),
-    /// Karbor does not accept the caller: its answer.
-    Answer(Box<Answer<RequestBody>>),
-    /// Karbor could not be asked for the caller.
-    Failed(Failure),
     /// The ledger did not answer.
     Down,
 }
@@ -74,14 +73,10 @@ pub(super) enum Fate<'c> {
     Unknown,
 }
 
-/// Reserves what `draft` needs. `proven` says that Karbor was asked with this token already; `tenant` is a
-/// canonical segment.
+/// Reserves what `draft` needs, for a caller who may (see `proof`).
 pub(super) async fn reserve(
     proxy: &Proxy,
-    headers: &HeaderMap,
     subject: &Subject,
-    tenant: &str,
-    proven: bool,
     request_id: &str,
     draft: Option<Draft>,
 ) -> Result<(Hold, Violations), NotHeld> {
@@ -92,13 +87,6 @@ pub(super) async fn reserve(
     let Some(map) = map else {
         return Ok((Hold::Bare { plan, request_id: request_id.into() }, none));
     };
-    if !proven && !subject.policy.rules_of(subject.tenant.as_str()).quotas.is_unlimited() {
-        match prove(proxy, headers, tenant).await {
-            Ok(Proof::Accepted) => {}
-            Ok(Proof::Answer(answer)) => return Err(NotHeld::Answer(answer)),
-            Err(failure) => return Err(NotHeld::Failed(failure)),
-        }
-    }
     let claim = Claim {
         tenant: subject.tenant.clone(),
         provider: subject.provider.clone(),

@@ -34,7 +34,7 @@ pub(super) async fn limits(
     headers::towards_karbor(&mut parts, target, peer, &proxy.options.identity_headers);
     exchange.hands_over();
     match prove(proxy, &parts.headers, tenant).await {
-        Ok(Proof::Accepted) => {}
+        Ok(Proof::Accepted) => exchange.takes_back(),
         Ok(Proof::Answer(answer)) => return forward::stream(proxy, exchange, *answer),
         Err(failure) => return caller.fail(proxy, exchange, &failure),
     }

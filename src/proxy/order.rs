@@ -13,7 +13,8 @@ use super::budget::Share;
 use super::collect::collect_answer;
 use super::keep::{self, Draft, Fate, Hold, NotHeld};
 use super::plan::{self, Provider};
-use super::proof::Digest;
+use super::proof::{Digest, Proof, prove};
+use super::read::ask_for_readable;
 use super::{AnswerBody, Proxy, RequestBody, fill, forward, respond};
 use crate::karbor::ProviderId;
 use crate::karbor::answer::created_checkpoint;
@@ -56,6 +57,7 @@ impl Order {
             self.exchange.hands_over();
             match plan::provider_of(&self.proxy, &parts, &self.tenant, &plan).await {
                 Ok(Provider::Found(provider)) => {
+                    self.exchange.takes_back();
                     parts.uri = creation_of(&self.proxy, &self.tenant, &provider);
                     self.subject.provider = Some(provider.clone());
                     self.exchange.names_provider(provider);
@@ -70,9 +72,16 @@ impl Order {
 
     /// Has the ledger hold what the map will use, and sends. `proven` says that Karbor has seen the token.
     async fn hold(mut self, parts: Parts, mut admitted: Admitted, proven: bool) -> Response<AnswerBody> {
-        let Self { proxy, subject, tenant, request_id, .. } = &self;
         let draft = admitted.draft.take();
-        match keep::reserve(proxy, &parts.headers, subject, tenant, proven, request_id, draft).await {
+        if !proven && draft.as_ref().is_some_and(|draft| draft.takes_room(&self.subject)) {
+            self.exchange.hands_over();
+            match prove(&self.proxy, &parts.headers, &self.tenant).await {
+                Ok(Proof::Accepted) => self.exchange.takes_back(),
+                Ok(Proof::Answer(answer)) => return self.pass_on(admitted.noted, *answer),
+                Err(failure) => return self.fail(&failure),
+            }
+        }
+        match keep::reserve(&self.proxy, &self.subject, &self.request_id, draft).await {
             Ok((hold, over)) => {
                 self.exchange.notes(over.clone());
                 admitted.noted.absorb(over);
@@ -82,8 +91,6 @@ impl Order {
                 violations.absorb(admitted.noted);
                 respond::denial(self.exchange, violations, &self.request_id)
             }
-            Err(NotHeld::Answer(answer)) => self.pass_on(admitted.noted, *answer),
-            Err(NotHeld::Failed(failure)) => self.fail(&failure),
             Err(NotHeld::Down) => respond::refusal(self.exchange, Refusal::Ledger, &self.request_id),
         }
     }
@@ -94,6 +101,9 @@ impl Order {
             let json = HeaderValue::from_static("application/json");
             parts.headers.insert(header::CONTENT_TYPE, json);
             parts.headers.remove(header::CONTENT_ENCODING);
+        }
+        if self.proxy.ledger.is_some() {
+            ask_for_readable(&mut parts.headers);
         }
         let warning = respond::warning(&noted, self.proxy.options.enforced_from.as_deref());
         let token = self.proxy.proofs.digest(&parts.headers, &self.tenant);
@@ -144,6 +154,7 @@ impl Order {
             }
         };
         lease.give_back();
+        self.exchange.came_whole(body.len() as u64);
         let made = created_checkpoint(&body);
         let fate = keep::fate(status, &body, made.as_ref());
         let map = hold.settle(&self.proxy, &mut self.exchange, &self.subject, fate).await;

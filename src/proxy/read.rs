@@ -109,10 +109,12 @@ async fn answer_of(
     match collect_to_fill(incoming, most, proxy.stall_timeout, &mut share).await {
         Ok(Collected::Whole(body)) => {
             lease.give_back();
+            exchange.came_whole(body.len() as u64);
             fill_whole(proxy, exchange, parts, (body, share), place, caller).await
         }
         Ok(Collected::TooLarge(prefix, rest) | Collected::NoRoom(prefix, rest)) => {
             proxy.desk.metrics.unfilled(Unfilled::TooLarge);
+            exchange.reads_no_more();
             forward::stream_rest(proxy, exchange, parts, prefix, rest, lease)
         }
         Err(failure) => caller.fail(proxy, exchange, &failure),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Response, Uri, response};
+use http::{Response, StatusCode, Uri, response};
 use tokio::time::Instant;
 
 use super::budget::Share;
@@ -36,6 +36,7 @@ use crate::wire::Refusal;
 const PAGE: u32 = 1000;
 /// The most maps that the ledger gives beforehand. With more, every page is held against the ledger.
 const CANDIDATES: usize = 1000;
+const UNREADABLE: Failure = Failure::Answer("it is no list of checkpoints");
 
 /// Answers a list with a filter.
 pub(super) async fn search(
@@ -57,7 +58,7 @@ pub(super) async fn search(
         Err(stop) => Err(stop),
     };
     match outcome {
-        Ok(page) => page.answer(proxy, exchange, &parts, &query, &caller),
+        Ok(page) => page.answer(proxy, exchange, &parts, (&query, &place), &caller),
         Err(Stop::Answer(answer)) => forward::stream(proxy, exchange, answer),
         Err(Stop::Failure(failure)) => caller.fail(proxy, exchange, &failure),
         Err(Stop::Down) => respond::refusal(exchange, Refusal::Ledger, &caller.request_id()),
@@ -185,7 +186,9 @@ impl Walk<'_> {
             .map_err(|_unusable| Failure::Answer("a query that cannot stand in a target"))?;
         let answer = forward::send(proxy, question(&self.parts.headers, uri)).await?;
         if !is_readable(&answer.response) {
-            return Err(Stop::Answer(answer));
+            // A list that ignores the filter would be a wrong answer.
+            let is_list = answer.response.status() == StatusCode::OK;
+            return Err(if is_list { UNREADABLE.into() } else { Stop::Answer(answer) });
         }
         let Answer { response, lease } = answer;
         let (mut head, incoming) = response.into_parts();
@@ -198,8 +201,9 @@ impl Walk<'_> {
         match collect_to_fill(incoming, most, proxy.stall_timeout, &mut share).await? {
             Collected::Whole(body) => {
                 lease.give_back();
+                exchange.came_whole(body.len() as u64);
                 page.shares.push(share);
-                let sketch = read_list(&body).ok_or(Failure::Answer("it is no list of checkpoints"))?;
+                let sketch = read_list(&body).ok_or(UNREADABLE)?;
                 Ok((body, sketch))
             }
             Collected::TooLarge(..) => Err(Failure::Answer("its list is over ledger.max_answer").into()),
@@ -265,7 +269,7 @@ impl Page {
         proxy: &Proxy,
         mut exchange: Exchange,
         parts: &Parts,
-        query: &ListQuery,
+        (query, place): (&ListQuery, &Place),
         caller: &Caller,
     ) -> Response<AnswerBody> {
         let href = self.next.as_ref().map(|next| link(parts, &query.after(next)));
@@ -273,11 +277,14 @@ impl Page {
         let listed =
             self.frame.as_ref().and_then(|(body, sketch)| keep(body, sketch, &items, href.as_deref()));
         let (Some(mut head), Some(listed)) = (self.head, listed) else {
-            return caller.fail(proxy, exchange, &Failure::Answer("it is no list of checkpoints"));
+            return caller.fail(proxy, exchange, &UNREADABLE);
         };
         let body = match read_list(&listed) {
             Some(sketch) => {
                 let Filled { body, restored, altered } = self.kept.fill(&listed, &sketch);
+                if altered > 0 {
+                    exchange.looks_at(&caller.request_id(), caller.method(), place.subject(proxy));
+                }
                 exchange.filled(restored, altered);
                 body.unwrap_or_else(|| listed.into())
             }

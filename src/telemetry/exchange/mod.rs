@@ -43,12 +43,16 @@ pub struct Exchange {
     method: MethodClass,
     route: Option<RouteKind>,
     started: Instant,
-    /// Time spent waiting for the client.
+    /// Time spent waiting for the client, or for what Karbor was asked first.
     waited: Duration,
     handed_over: Option<Instant>,
     /// Whether Karbor may have seen a part of the request.
     reached_karbor: bool,
     answered: Option<Instant>,
+    /// When what we read of Karbor's answer ourselves was there.
+    read: Option<Instant>,
+    /// Bytes of answers that were read whole; none where they went on as they came.
+    received: Option<u64>,
     course: Course,
     status: Option<u16>,
     upstream_status: Option<u16>,
@@ -110,6 +114,8 @@ impl Exchange {
             handed_over: None,
             reached_karbor: false,
             answered: None,
+            read: None,
+            received: None,
             course: Course::Open,
             status: None,
             upstream_status: None,
@@ -241,6 +247,13 @@ impl Exchange {
         self.handed_over.get_or_insert_with(Instant::now);
     }
 
+    /// What had to be asked first is answered: until it is sent, the request is ours again.
+    pub fn takes_back(&mut self) {
+        if let Some(since) = self.handed_over.take() {
+            self.waited += since.elapsed();
+        }
+    }
+
     /// The request itself goes to Karbor.
     pub fn dispatched(&mut self) {
         self.hands_over();
@@ -261,6 +274,17 @@ impl Exchange {
         self.upstream_status = Some(status);
     }
 
+    /// As much of Karbor's answer is read as we need: from here on the time is our own.
+    pub fn reads_no_more(&mut self) {
+        self.read = Some(Instant::now());
+    }
+
+    /// An answer of so many bytes was read whole. What the client gets may be another.
+    pub fn came_whole(&mut self, bytes: u64) {
+        *self.received.get_or_insert(0) += bytes;
+        self.reads_no_more();
+    }
+
     /// Karbor gave no whole answer.
     pub fn karbor_failed(&mut self, kind: UpstreamFailure, outcome_unknown: bool) {
         self.course = Course::Failed { outcome_unknown };
@@ -273,7 +297,8 @@ impl Exchange {
         self.status = Some(status);
         let now = Instant::now();
         let before = self.handed_over.unwrap_or(now).duration_since(self.started);
-        let after = self.answered.map_or(Duration::ZERO, |answered| now.duration_since(answered));
+        let after =
+            self.read.or(self.answered).map_or(Duration::ZERO, |answered| now.duration_since(answered));
         let added = before.saturating_sub(self.waited) + after;
         self.desk.metrics.added(self.route.unwrap_or(RouteKind::Pass), added);
     }

@@ -37,7 +37,7 @@ impl Exchange {
         metrics.request(self.route.unwrap_or(RouteKind::Pass), self.method, self.outcome());
         metrics.body_bytes(Side::Downstream, Direction::Sent, self.sent);
         if self.upstream_status.is_some() {
-            metrics.body_bytes(Side::Upstream, Direction::Received, self.sent);
+            metrics.body_bytes(Side::Upstream, Direction::Received, self.received.unwrap_or(self.sent));
         }
         if let Course::Refused(refusal) = self.course {
             metrics.refused(refusal);

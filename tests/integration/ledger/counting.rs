@@ -5,7 +5,9 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::{Kept, kept, member};
-use crate::support::{Client, PROJECT, Request};
+use crate::support::{
+    Client, LedgerFolder, Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, json_answer,
+};
 
 const MAP: &str = r#"{"x-app--key": "value"}"#;
 
@@ -129,4 +131,21 @@ fn tells_what_may_be_stored() {
     let stranger = Request::new("GET", &format!("/v1/{PROJECT}/extra-info-limits")).token_of("other");
     let reply = kept.stage.ask(&stranger);
     assert_eq!(reply.status, 400, "{}", reply.text());
+}
+
+/// A Karbor that needs no token: its word on the question is no answer to the creation.
+#[test]
+fn a_karbor_that_asks_for_no_token_accepts_everybody() {
+    let folder = LedgerFolder::new();
+    let made = format!(r#"{{"checkpoint": {{"id": "made", "project_id": "{PROJECT}"}}}}"#);
+    let karbor = Scripted::new(move |mut link: Link| {
+        while let Some(seen) = link.request() {
+            link.send(json_answer(if seen.method == "POST" { &made } else { r#"{"plans": []}"# }));
+        }
+    });
+    let app = TestApp::before(karbor.address, &folder.settings("quotas.checkpoints = 1"));
+    let creation = Request::new("POST", &checkpoints(PROJECT)).json(body_of("plan", MAP));
+    let reply = app.client().ask(&creation.clone().without("X-Auth-Token"));
+    assert_eq!(reply.json()["checkpoint"]["id"], "made", "{}", reply.text());
+    app.client().ask(&creation.without("X-Auth-Token")).own_fault(413);
 }

@@ -128,3 +128,59 @@ fn what_was_never_sent_is_not_charged() {
         assert_eq!(app.client().ask(&creation()).status, 502);
     }
 }
+
+/// Karbor without keystone answers 204 to whoever has no token, and does nothing: nothing is forgotten.
+#[test]
+fn a_deletion_that_karbor_did_not_carry_out_forgets_nothing() {
+    let folder = LedgerFolder::new();
+    let made = format!(r#"{{"checkpoint": {}}}"#, checkpoint(ID, PROJECT, r#""{}""#));
+    let karbor = Scripted::new(move |mut link: Link| {
+        while let Some(seen) = link.request() {
+            match &*seen.method {
+                "POST" => link.send(json_answer(&made)),
+                "DELETE" => link.send("HTTP/1.1 204 No Content\r\n\r\n"),
+                _ => link.send(json_answer(r#"{"plans": []}"#)),
+            }
+        }
+    });
+    let app = TestApp::before(karbor.address, &folder.settings("quotas.checkpoints = 1"));
+    assert_eq!(app.client().ask(&creation()).status, 200);
+    let deletion = Request::new("DELETE", &format!("{}/{ID}", checkpoints(PROJECT)));
+    assert_eq!(app.client().ask(&deletion.without("X-Auth-Token")).status, 204);
+    app.client().ask(&creation()).own_fault(413);
+}
+
+/// What stands before Karbor may code its answers, if it is asked to: then nobody would know what was made.
+#[test]
+fn a_creation_asks_for_an_answer_that_can_be_read() {
+    let folder = LedgerFolder::new();
+    let made = format!(r#"{{"checkpoint": {}}}"#, checkpoint(ID, PROJECT, r#""{}""#));
+    let karbor = Scripted::answering(&json_answer(&made));
+    let app = TestApp::before(karbor.address, &folder.settings(""));
+    let reply = app.client().ask(&creation().field("Accept-Encoding", "gzip, deflate"));
+    assert_eq!(map_of(&reply.json()["checkpoint"])["x-app--key"], "value");
+    assert!(karbor.seen().iter().all(|seen| seen.fields.values("accept-encoding").is_empty()));
+}
+
+/// What is put into an answer did not come from Karbor.
+#[test]
+fn bytes_from_karbor_are_those_that_karbor_sent() {
+    let folder = LedgerFolder::new();
+    let one = checkpoint(ID, PROJECT, r#""{}""#);
+    let made = format!(r#"{{"checkpoint": {one}}}"#);
+    let listed = format!(r#"{{"checkpoints": [{one}]}}"#);
+    let from_karbor = (made.len() + 2 * listed.len()) as f64;
+    let karbor = Scripted::new(move |mut link: Link| {
+        while let Some(seen) = link.request() {
+            link.send(json_answer(if seen.method == "POST" { &made } else { &listed }));
+        }
+    });
+    let app = TestApp::before(karbor.address, &folder.settings(""));
+    let filtered = Request::new("GET", &format!("{}?extra-info.x-app--key", checkpoints(PROJECT)));
+    let to_client: usize =
+        [creation(), list(), filtered].iter().map(|request| app.client().ask(request).body.len()).sum();
+    app.until_counted("requests_in_flight", &[], 0.0);
+    let received = [("side", "upstream"), ("direction", "received")];
+    app.until_counted("body_bytes_total", &received, from_karbor);
+    app.until_counted("body_bytes_total", &[("side", "downstream"), ("direction", "sent")], to_client as f64);
+}

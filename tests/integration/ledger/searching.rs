@@ -1,7 +1,9 @@
 //! Lists with a filter by extra-info.
 
 use super::{Kept, kept};
-use crate::support::{PROJECT, Request, checkpoints};
+use crate::support::{
+    LedgerFolder, Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, json_answer,
+};
 
 fn filtered(query: &str) -> String {
     format!("{}?{query}", checkpoints(PROJECT))
@@ -92,4 +94,43 @@ fn karbors_own_word_comes_first() {
     let reply = kept.stage.ask(&stranger);
     assert_eq!(reply.status, 400, "{}", reply.text());
     assert!(!reply.text().contains("x-app--n"));
+}
+
+/// A list that ignores its filter would be a wrong answer, whatever its form.
+#[test]
+fn a_list_that_cannot_be_read_is_no_answer() {
+    for field in ["Content-Type: text/plain", "Content-Type: application/json\r\nContent-Encoding: gzip"] {
+        let body = r#"{"checkpoints": [{"id": "a", "project_id": "p"}]}"#;
+        let length = body.len();
+        let karbor = Scripted::answering(&format!(
+            "HTTP/1.1 200 OK\r\n{field}\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        let folder = LedgerFolder::new();
+        let app = TestApp::before(karbor.address, &folder.settings(""));
+        let reply = app.client().ask(&Request::new("GET", &filtered("extra-info.x-app--n=1")));
+        assert_eq!(reply.status, 502, "{field}: {}", reply.text());
+    }
+}
+
+/// Karbor shows another map than was kept: told as in any other list.
+#[test]
+fn an_altered_map_is_audited() {
+    let folder = LedgerFolder::new();
+    let one = |map: &str| {
+        format!(r#"{{"id": "one", "project_id": "{PROJECT}", "status": "available", "extra_info": {map}}}"#)
+    };
+    let made = format!(r#"{{"checkpoint": {}}}"#, one(r#""{}""#));
+    let listed = format!(r#"{{"checkpoints": [{}]}}"#, one(r#""{\"x-app--n\": \"forged\"}""#));
+    let karbor = Scripted::new(move |mut link: Link| {
+        while let Some(seen) = link.request() {
+            link.send(json_answer(if seen.method == "POST" { &made } else { &listed }));
+        }
+    });
+    let app = TestApp::before(karbor.address, &folder.settings(""));
+    let creation = Request::new("POST", &checkpoints(PROJECT)).json(body_of("plan", r#"{"x-app--n": "1"}"#));
+    assert_eq!(app.client().ask(&creation).status, 200);
+    let reply = app.client().ask(&Request::new("GET", &filtered("extra-info.x-app--n=1")));
+    assert!(reply.text().contains(r#"\"x-app--n\": \"1\""#), "{}", reply.text());
+    let lines = app.audit(2);
+    assert_eq!((&lines[1]["verdict"], &lines[1]["extra_info_altered"]), (&"passed".into(), &1.into()));
 }
