@@ -16,7 +16,13 @@ use crate::telemetry::metrics::LedgerOperation;
 
 /// The maps kept for the checkpoints of an answer.
 #[derive(Default)]
-pub(super) struct KeptMaps(HashMap<CheckpointId, (TenantId, Map)>);
+pub(super) struct KeptMaps {
+    maps: HashMap<CheckpointId, (TenantId, Map)>,
+    bytes: u64,
+}
+
+/// Bytes of memory that an entry of a map takes beside its key and value.
+const ENTRY: usize = 64;
 
 /// An answer with the kept maps in it.
 pub(super) struct Filled {
@@ -28,24 +34,39 @@ pub(super) struct Filled {
 
 impl KeptMaps {
     pub(super) fn of(kept: Vec<Kept>) -> Self {
-        Self(kept.into_iter().map(|kept| (kept.checkpoint, (kept.tenant, kept.map))).collect())
+        let mut maps = Self::default();
+        for Kept { checkpoint, tenant, map, .. } in kept {
+            maps.put(checkpoint, (tenant, map));
+        }
+        maps
+    }
+
+    fn put(&mut self, checkpoint: CheckpointId, kept: (TenantId, Map)) {
+        let bytes: usize = kept.1.iter().map(|(key, value)| key.len() + value.len() + ENTRY).sum();
+        self.bytes += bytes as u64;
+        self.maps.insert(checkpoint, kept);
+    }
+
+    /// Bytes of memory, about.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Adds what `others` has for a checkpoint.
     pub(super) fn add(&mut self, seen: &Seen, others: &Self) {
-        if let Some(kept) = others.0.get(&seen.id) {
-            self.0.insert(seen.id.clone(), kept.clone());
+        if let Some(kept) = others.maps.get(&seen.id) {
+            self.put(seen.id.clone(), kept.clone());
         }
     }
 
     /// Their checkpoints.
     pub(super) fn checkpoints(&self) -> impl Iterator<Item = &CheckpointId> {
-        self.0.keys()
+        self.maps.keys()
     }
 
     /// The map of a checkpoint, if it was kept for the project that Karbor says it has.
     pub(super) fn map_of(&self, seen: &Seen) -> Option<&[(Box<str>, Box<str>)]> {
-        self.0.get(&seen.id).filter(|(tenant, _)| *tenant == seen.project).map(|(_, map)| &**map)
+        self.maps.get(&seen.id).filter(|(tenant, _)| *tenant == seen.project).map(|(_, map)| &**map)
     }
 
     pub(super) fn fill(&self, body: &[u8], sketch: &Sketch) -> Filled {

@@ -125,40 +125,39 @@ async fn fill_whole(
     proxy: &Proxy,
     mut exchange: Exchange,
     mut parts: response::Parts,
-    (body, share): (Bytes, Share),
+    (body, mut share): (Bytes, Share),
     place: &Place,
     caller: &Caller,
 ) -> Response<AnswerBody> {
     let sketch = if place.checkpoint.is_some() { read_one(&body) } else { read_list(&body) };
-    let mut unfilled = None;
     let filled = match sketch {
-        None => {
-            unfilled = Some(Unfilled::Unreadable);
-            None
-        }
+        None => Err(Unfilled::Unreadable),
         Some(sketch) => {
             let checkpoints: Vec<&Seen> = sketch.checkpoints.iter().collect();
             match kept_for(proxy, place, &checkpoints).await {
-                Ok(kept) => Some(kept.fill(&body, &sketch)),
-                Err(_told) => {
-                    unfilled = Some(Unfilled::Ledger);
-                    None
-                }
+                Ok(kept) => Ok(kept.fill(&body, &sketch)),
+                Err(_told) => Err(Unfilled::Ledger),
             }
         }
     };
+    // Maps may be many times as long as what Karbor said.
+    let filled = filled.and_then(|filled| {
+        let fits = filled.body.as_ref().is_none_or(|body| share.hold(body.len() as u64));
+        if fits { Ok(filled) } else { Err(Unfilled::TooLarge) }
+    });
+    let unfilled = filled.as_ref().err().copied();
     if let Some(reason) = unfilled {
         proxy.desk.metrics.unfilled(reason);
     }
     let body = match filled {
-        Some(Filled { body: filled, restored, altered }) => {
+        Ok(Filled { body: filled, restored, altered }) => {
             if altered > 0 {
                 exchange.looks_at(&caller.request_id(), caller.method(), place.subject(proxy));
             }
             exchange.filled(restored, altered);
             filled.unwrap_or(body)
         }
-        None => body,
+        Err(_told) => body,
     };
     exchange.answers(parts.status.as_u16());
     parts.headers.remove(header::CONTENT_LENGTH);

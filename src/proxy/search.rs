@@ -36,6 +36,7 @@ use crate::wire::Refusal;
 const PAGE: u32 = 1000;
 /// The most maps that the ledger gives beforehand. With more, every page is held against the ledger.
 const CANDIDATES: usize = 1000;
+const NO_ROOM: Failure = Failure::Answer("the memory for answers is used up");
 const UNREADABLE: Failure = Failure::Answer("it is no list of checkpoints");
 
 /// Answers a list with a filter.
@@ -92,9 +93,11 @@ struct Candidates {
     kept: KeptMaps,
     /// Those whose checkpoints were not met yet.
     left: HashSet<CheckpointId>,
+    /// Of the memory for answers.
+    _share: Share,
 }
 
-/// None if they are too many to name.
+/// None if they are too many to name, or take too much memory.
 async fn candidates(proxy: &Proxy, query: &ListQuery, place: &Place) -> Result<Option<Candidates>, Stop> {
     let Some(ledger) = &proxy.ledger else { return Err(Stop::Down) };
     let search = Search {
@@ -108,7 +111,9 @@ async fn candidates(proxy: &Proxy, query: &ListQuery, place: &Place) -> Result<O
     let Matches { kept, after } = proxy.ask(LedgerOperation::Find, ledger.matching(search)).await?;
     let kept = KeptMaps::of(kept);
     let left = kept.checkpoints().cloned().collect();
-    Ok(after.is_none().then_some(Candidates { kept, left }))
+    let mut share = proxy.budget.answer_share();
+    let few = after.is_none() && share.hold(kept.bytes());
+    Ok(few.then_some(Candidates { kept, left, _share: share }))
 }
 
 /// Whether the query may ask for every tenant's. An encoded name may be anything.
@@ -127,7 +132,6 @@ struct Walk<'w> {
 }
 
 /// What a walk found.
-#[derive(Default)]
 struct Page {
     items: Vec<Bytes>,
     kept: KeptMaps,
@@ -137,14 +141,16 @@ struct Page {
     head: Option<response::Parts>,
     /// The body of that page: what is not an item stays as it is there.
     frame: Option<(Bytes, Sketch)>,
-    /// Of the memory for bodies.
+    /// Of the memory for answers: for each that the items stand in.
     shares: Vec<Share>,
+    /// For the maps, and for the page itself.
+    share: Share,
 }
 
 impl Walk<'_> {
     async fn collect(mut self, exchange: &mut Exchange) -> Result<Page, Stop> {
         let deadline = Instant::now() + self.proxy.options.ledger.filter_timeout;
-        let mut page = Page::default();
+        let mut page = Page::new(self.proxy.budget.answer_share());
         let mut met = HashSet::new();
         let mut marker = self.query.marker.clone();
         for left in (0..self.proxy.options.ledger.filter_pages.max(1)).rev() {
@@ -207,7 +213,7 @@ impl Walk<'_> {
                 Ok((body, sketch))
             }
             Collected::TooLarge(..) => Err(Failure::Answer("its list is over ledger.max_answer").into()),
-            Collected::NoRoom(..) => Err(Failure::Answer("the memory for bodies is used up").into()),
+            Collected::NoRoom(..) => Err(NO_ROOM.into()),
         }
     }
 
@@ -232,6 +238,9 @@ impl Walk<'_> {
                 page.next = Some(seen.id.clone());
                 break;
             }
+        }
+        if !page.share.hold(page.kept.bytes()) {
+            return Err(NO_ROOM.into());
         }
         if let Some(candidates) = &mut self.candidates {
             for item in fresh.iter().take_while(|seen| page.next.as_ref() != Some(&seen.id)) {
@@ -264,8 +273,20 @@ fn matches(map: &[(Box<str>, Box<str>)], terms: &[Term]) -> bool {
 }
 
 impl Page {
+    fn new(share: Share) -> Self {
+        Self {
+            items: Vec::new(),
+            kept: KeptMaps::default(),
+            next: None,
+            head: None,
+            frame: None,
+            shares: Vec::new(),
+            share,
+        }
+    }
+
     fn answer(
-        self,
+        mut self,
         proxy: &Proxy,
         mut exchange: Exchange,
         parts: &Parts,
@@ -290,8 +311,12 @@ impl Page {
             }
             None => listed.into(),
         };
+        if !self.share.hold(self.kept.bytes() + body.len() as u64) {
+            return caller.fail(proxy, exchange, &NO_ROOM);
+        }
         exchange.answers(head.status.as_u16());
         head.headers.remove(header::CONTENT_LENGTH);
+        self.shares.push(self.share);
         let body = self.shares.into_iter().fold(body, |body, share| share.attach(body));
         Response::from_parts(head, AnswerBody::whole(body, exchange))
     }

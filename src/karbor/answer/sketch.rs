@@ -11,6 +11,8 @@ use super::raw::{self, present};
 use super::{checkpoint_id, plain, provider_id};
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
 
+/// The most checkpoints of a list. Karbor gives at most 1000, but some of its banks do not keep to that.
+const MAX_CHECKPOINTS: usize = 16_384;
 /// The most bytes of a project's id.
 const MAX_PROJECT_BYTES: usize = 255;
 
@@ -146,7 +148,8 @@ pub fn read_one(body: &[u8]) -> Option<Sketch> {
     Some(sketch)
 }
 
-/// Reads `{"checkpoints": […], "checkpoints_links": […]}`, the answer to a list. None if it is something else.
+/// Reads `{"checkpoints": […], "checkpoints_links": […]}`, the answer to a list. None if it is something else,
+/// or longer than any: what is noted of a checkpoint may take more memory than the checkpoint.
 #[must_use]
 pub fn read_list(body: &[u8]) -> Option<Sketch> {
     #[derive(Deserialize)]
@@ -158,6 +161,9 @@ pub fn read_list(body: &[u8]) -> Option<Sketch> {
     }
     let answer: Answer<'_> = raw::document(body)?;
     let items: Vec<&RawValue> = serde_json::from_str(answer.checkpoints.get()).ok()?;
+    if items.len() > MAX_CHECKPOINTS {
+        return None;
+    }
     let mut sketch = Sketch {
         checkpoints: Vec::with_capacity(items.len().min(1000)),
         next: answer.checkpoints_links.and_then(next_link),
@@ -224,4 +230,18 @@ fn next_link(links: &RawValue) -> Option<Box<str>> {
         let link: Link<'_> = raw::object(link.get())?;
         (raw::text(link.rel)? == "next").then(|| raw::text(link.href))?.map(Into::into)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_lists_of_a_bounded_length() {
+        for (number, expected) in [(MAX_CHECKPOINTS, Some(MAX_CHECKPOINTS)), (MAX_CHECKPOINTS + 1, None)] {
+            let items = vec![r#"{"id": "a", "project_id": "p"}"#; number].join(", ");
+            let sketch = read_list(format!(r#"{{"checkpoints": [{items}]}}"#).as_bytes());
+            assert_eq!(sketch.map(|sketch| sketch.checkpoints.len()), expected);
+        }
+    }
 }

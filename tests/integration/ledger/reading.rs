@@ -3,7 +3,11 @@
 use serde_json::json;
 
 use super::{Kept, id_of, kept, map_of, member};
-use crate::support::{Client, PROJECT, Request, checkpoints, stage};
+use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
+
+use crate::support::{
+    Client, LedgerFolder, Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, json_answer, stage,
+};
 
 const MAP: &str = r#"{"x-app--key": "gr\u00fc\u00df \"dich\"", "karbor-created-by": "me"}"#;
 
@@ -104,4 +108,59 @@ fn without_a_ledger_everything_passes() {
     assert_eq!(map_of(&shown.json()["checkpoint"]), json!({"created_by": "manual"}));
     let filtered = format!("{}?extra-info.x-app--key", checkpoints(PROJECT));
     assert_eq!(stage.ask(&Request::new("GET", &filtered)).json()["checkpoints"][0]["id"], *id);
+}
+
+/// Maps may be many times as long as what Karbor says: the memory for answers holds for them too.
+#[test]
+fn filled_answers_take_their_memory_from_the_budget() {
+    let kept = kept(
+        "server.body_budget = \"1 MiB\"\nlimits.body_bytes = 90000\nlimits.total_bytes = 85000\nlimits.value_bytes = 80000",
+    );
+    let map = format!(r#"{{"x-app--key": "{}"}}"#, "v".repeat(80_000));
+    let id = kept.create(&map);
+    let has_map = |target: &str| kept.stage.ask(&Request::new("GET", target)).text().contains("x-app--key");
+    assert!(has_map(&member(&id)));
+    for _ in 0..15 {
+        kept.create(&map);
+    }
+    assert!(!has_map(&checkpoints(PROJECT)));
+    kept.stage.app.until_counted("unfilled_answers_total", &[("reason", "too-large")], 1.0);
+    let filtered = Request::new("GET", &format!("{}?extra-info.x-app--key", checkpoints(PROJECT)));
+    assert_eq!(kept.stage.ask(&filtered).status, 502);
+    // It came back.
+    assert!(has_map(&member(&id)));
+}
+
+/// A database that another program holds keeps a reader waiting once, not once for each checkpoint.
+#[test]
+fn what_cannot_be_forgotten_now_is_left_for_later() {
+    let checkpoint = |id: &str, status: &str| {
+        format!(r#"{{"id": "{id}", "project_id": "{PROJECT}", "status": "{status}", "extra_info": "{{}}"}}"#)
+    };
+    let listed = ["a", "b", "c"].map(|id| checkpoint(id, "deleted")).join(", ");
+    let karbor = Scripted::new(move |mut link: Link| {
+        while let Some(seen) = link.request() {
+            let made = checkpoint(seen.fields.one("x-test-id").unwrap_or_default(), "available");
+            link.send(json_answer(&match &*seen.method {
+                "POST" => format!(r#"{{"checkpoint": {made}}}"#),
+                _ => format!(r#"{{"checkpoints": [{listed}]}}"#),
+            }));
+        }
+    });
+    let folder = LedgerFolder::new();
+    let app = TestApp::before(karbor.address, &folder.settings("ledger.timeout = \"300ms\""));
+    for id in ["a", "b", "c"] {
+        let creation =
+            Request::new("POST", &checkpoints(PROJECT)).json(body_of("plan", r#"{"x-app--key": "value"}"#));
+        assert_eq!(app.client().ask(&creation.field("X-Test-Id", id)).status, 200);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut other = runtime.block_on(SqliteConnectOptions::new().filename(folder.file()).connect()).unwrap();
+    runtime.block_on(sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other)).unwrap();
+    let list = Request::new("GET", &checkpoints(PROJECT));
+    assert_eq!(app.client().ask(&list).text().matches("x-app--key").count(), 3);
+    app.until_counted("ledger_operations_total", &[("operation", "forget")], 1.0);
+    runtime.block_on(sqlx::raw_sql("ROLLBACK").execute(&mut other)).unwrap();
+    app.client().ask(&list);
+    app.until_counted("ledger_operations_total", &[("operation", "forget"), ("outcome", "failed")], 1.0);
 }
