@@ -1,5 +1,6 @@
 //! What was admitted comes back, can be searched, and counts: the proxy with a ledger, whole.
 
+mod connections;
 mod counting;
 mod outcomes;
 mod reading;
