@@ -24,6 +24,8 @@ TIGHT = 'b1' * 16
 WATCHED = 'c0' * 16
 WARNED = 'c1' * 16
 SCHEDULED = 'd0' * 16
+# Behind the proxy without a ledger.
+SAME_FORGETFUL = 'a3' * 16
 
 TENANTS_TOML = f'''
 [tenants.{NARROW}]
@@ -56,18 +58,22 @@ listen = "127.0.0.1:{admin}"
 
 [upstream]
 endpoints = ["http://127.0.0.1:{upstream}"]
+{settings[upstream]}
 
 [audit]
 file = "{audit}"
 
 [ledger]
-url = "off"
-
+url = "{ledger}"
+{settings[ledger]}
 [policy.karbor_keys]
 karbor-created-by = {{ values = ["manual", "operation-engine"] }}
 karbor-trigger-id = {{}}
 karbor-scheduled-operation-id = {{}}
 {tenants}'''
+
+# Lines for tables of PROXY_TOML.
+NO_SETTINGS = {'upstream': '', 'ledger': ''}
 
 KARBOR_CONF = '''
 [DEFAULT]
@@ -120,10 +126,18 @@ class Broken(Exception):
     """The lab itself does not work, so that no check can tell anything."""
 
 
+_given = set()
+
+
 def free_ports(count):
-    """That many different loopback ports that nobody listens on."""
-    held = [socket.create_server(('127.0.0.1', 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in held]
+    """That many loopback ports that nobody listens on, none of them given before."""
+    held, ports = [], []
+    while len(ports) < count:
+        held.append(socket.create_server(('127.0.0.1', 0)))
+        port = held[-1].getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            ports.append(port)
     for s in held:
         s.close()
     return ports
@@ -141,18 +155,22 @@ def wait_for(what, seconds, probe):
         time.sleep(0.1)
 
 
+def inherited():
+    """Our environment, without what the proxy, which takes settings from variables of its name, would take for its."""
+    return {name: value for name, value in os.environ.items() if not name.startswith('KARBOR_ADMISSION_')}
+
+
 class Process:
     """A program started by us, and its output in a file."""
 
     def __init__(self, name, argv, log, env=None):
         self.name, self.log = name, log
-        # The proxy takes settings from variables of its name, and so would take ours and the caller's for its own.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith('KARBOR_ADMISSION_')}
-        with open(log, 'wb') as out:
+        # What is started again goes on in the same file.
+        with open(log, 'ab') as out:
             # A session of its own: Ctrl-C reaches the runner alone, which then stops everything in order.
             self.child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                env={**inherited, **(env or {})}, start_new_session=True)
+                env={**inherited(), **(env or {})}, start_new_session=True)
 
     def ready_at(self, url, seconds):
         def probe():
@@ -174,29 +192,73 @@ class Process:
             try:
                 self.child.wait(10)
             except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait(10)
+                self.kill()
         return self.child.returncode
+
+    def kill(self):
+        """Ends it on the spot."""
+        self.child.kill()
+        self.child.wait(10)
+
+
+class Proxy:
+    """A proxy that can be started again: same ports, same ledger."""
+
+    def __init__(self, name, binary, state, upstream, ledger, tenants=TENANTS_TOML, settings=NO_SETTINGS):
+        self.name, self.binary = name, binary
+        self.config, self.log, self.audit_file = (state / f'{name}.{end}' for end in ('toml', 'log', 'jsonl'))
+        port, admin = free_ports(2)
+        self.url, self.admin = f'http://127.0.0.1:{port}', f'http://127.0.0.1:{admin}'
+        self.address = '127.0.0.1', port
+        self.process = None
+        self.config.write_text(PROXY_TOML.format(
+            port=port, admin=admin, upstream=upstream, audit=self.audit_file, tenants=tenants, settings=settings,
+            ledger='off' if ledger is None else f'sqlite:{ledger}'))
+
+    def start(self):
+        self.process = Process(f'the proxy {self.name}', [self.binary, 'serve', '--config', str(self.config)], self.log)
+        self.process.ready_at(self.admin + '/readyz', 20)
+
+    def stop(self):
+        return self.process.stop() if self.process else 0
+
+    def kill(self):
+        self.process.kill()
+
+    def command(self, *argv):
+        """What the program prints for that command, with the same configuration."""
+        done = subprocess.run([self.binary, argv[0], '--config', str(self.config), *argv[1:]], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=60, env=inherited())
+        if done.returncode != 0:
+            raise Broken(f'{argv[0]} ended with {done.returncode}: {done.stderr.strip()}')
+        return done.stdout
 
 
 class Lab:
-    """Karbor, the proxy in front of it, and the folder with their state."""
+    """Karbor, the proxies in front of it, and the folder with their state.
 
-    def __init__(self, proxy, folder):
-        self.proxy_binary = proxy
+    Most checks go through `proxy`; `forgetful` has no ledger. Both have been told of the same tenants.
+    """
+
+    def __init__(self, binary, folder):
+        self.binary = binary
         self.venv = pathlib.Path(sys.prefix)
         folder.mkdir(parents=True, exist_ok=True)
         self.state = pathlib.Path(tempfile.mkdtemp(prefix='run-', dir=folder))
-        self.audit_file = self.state / 'audit.jsonl'
         self.access_log = self.state / 'karbor.log'
-        karbor, proxy_port, admin = free_ports(3)
-        self.direct = f'http://127.0.0.1:{karbor}'
-        self.proxied = f'http://127.0.0.1:{proxy_port}'
-        self.admin = f'http://127.0.0.1:{admin}'
-        self.address = '127.0.0.1', proxy_port
-        self.processes = []
-        self._write_karbor(karbor)
-        self._write_proxy(proxy_port, admin, karbor)
+        self.karbor_port, = free_ports(1)
+        self.direct = f'http://127.0.0.1:{self.karbor_port}'
+        self.proxies, self.karbor = [], None
+        self.proxy = self.add_proxy('proxy', self.karbor_port, self.state / 'ledger.sqlite')
+        self.forgetful = self.add_proxy('forgetful', self.karbor_port, None)
+        self.proxied, self.admin, self.address = self.proxy.url, self.proxy.admin, self.proxy.address
+        self.audit_file = self.proxy.audit_file
+        self._write_karbor(self.karbor_port)
+
+    def add_proxy(self, name, upstream, ledger, **others):
+        """One more proxy, not started; stopped with all others."""
+        self.proxies.append(Proxy(name, self.binary, self.state, upstream, ledger, **others))
+        return self.proxies[-1]
 
     def _write_karbor(self, port):
         for part in 'providers.d', 'locks', 'bank':
@@ -205,31 +267,23 @@ class Lab:
         (self.state / 'providers.d' / 'files.conf').write_text(
             PROVIDER_CONF.format(provider=PROVIDER, state=self.state))
 
-    def _write_proxy(self, port, admin, upstream):
-        (self.state / 'proxy.toml').write_text(PROXY_TOML.format(
-            port=port, admin=admin, upstream=upstream, audit=self.audit_file, tenants=TENANTS_TOML))
-
     def start(self):
-        """Both running and ready; the operation engine told that Karbor is where the proxy is."""
+        """All running and ready; the operation engine told that Karbor is where the proxy is."""
         configuration = ['--config-file', str(self.state / 'karbor.conf')]
         subprocess.run([self.venv / 'bin/karbor-manage', *configuration, 'db', 'sync'], check=True, timeout=120,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        karbor = Process('Karbor', [sys.executable, str(HERE / 'karbor_service.py'), *configuration],
-                         self.state / 'karbor.out',
-                         {'ENGINE_ENDPOINT': self.proxied + '/v1/%(project_id)s'})
-        self.processes.append(karbor)
-        proxy = Process('the proxy', [self.proxy_binary, 'serve', '--config', str(self.state / 'proxy.toml')],
-                        self.state / 'proxy.log')
-        self.processes.append(proxy)
-        karbor.ready_at(f'{self.direct}/v1/{OPEN}/providers', 60)
-        proxy.ready_at(self.admin + '/readyz', 20)
+        self.karbor = Process('Karbor', [sys.executable, str(HERE / 'karbor_service.py'), *configuration],
+                              self.state / 'karbor.out',
+                              {'ENGINE_ENDPOINT': self.proxied + '/v1/%(project_id)s'})
+        self.karbor.ready_at(f'{self.direct}/v1/{OPEN}/providers', 60)
+        self.proxy.start()
+        self.forgetful.start()
 
     def stop(self):
-        """Ends the proxy before Karbor; the exit codes by name."""
-        codes = {}
-        while self.processes:
-            process = self.processes.pop()
-            codes[process.name] = process.stop()
+        """Ends the proxies before Karbor; the exit codes of the proxies by name."""
+        codes = {proxy.name: proxy.stop() for proxy in self.proxies}
+        if self.karbor:
+            self.karbor.stop()
         return codes
 
     def discard(self):

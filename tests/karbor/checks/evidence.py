@@ -53,7 +53,7 @@ def add(checks):
     @checks.check('no entry value and no token in what the proxy writes')
     def secret(world):
         written = {'audit file': world.lab.audit_file.read_text(),
-                   'log': (world.lab.state / 'proxy.log').read_text(errors='replace'),
+                   'log': world.lab.proxy.log.read_text(errors='replace'),
                    'metrics': ask.http_request(world.lab.admin + '/metrics', 'GET', '').body.decode()}
         for name, text in written.items():
             expect(VALUE not in text, f'an entry value in the {name}')

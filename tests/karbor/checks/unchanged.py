@@ -1,4 +1,8 @@
-"""The client cannot tell the proxy is there: the same commands at Karbor and through the proxy print the same."""
+"""The client cannot tell the proxy is there: the same commands at Karbor and through the proxy print the same.
+
+Without a ledger, wholly. With one, apart from the maps that it was given to keep.
+"""
+import json
 import re
 
 import ask
@@ -9,11 +13,17 @@ from . import CHECKPOINTS, VALUE, expect, token
 # As wide as what it stands for, so that tables keep their shape.
 _SAME = [
     (re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}'), 'u' * 36),
-    (re.compile(f'{lab.SAME_DIRECT}|{lab.SAME_PROXIED}'), 't' * 32),
+    (re.compile(f'{lab.SAME_DIRECT}|{lab.SAME_PROXIED}|{lab.SAME_FORGETFUL}'), 't' * 32),
     (re.compile(r'\d{4}-\d{2}-\d{2}'), 'yyyy-mm-dd'),
     (re.compile(r'127\.0\.0\.1:\d+'), 'here:port'),
 ]
 UNKNOWN = '00000000-0000-4000-8000-000000000000'
+
+# What Karbor says of every checkpoint, and the two maps that are sent here.
+OWN = {'created_by': 'manual'}
+ONE = {'x-acme--reference': VALUE}
+SEVERAL = {'x-acme--a:b.c': f'{VALUE} a=b=c', 'x-trigger-master--Some Name#1': '', 'karbor-trigger-id': VALUE,
+           'karbor-created-by': 'manual', 'created_by': 'operation-engine'}
 
 
 def alike(text):
@@ -23,11 +33,24 @@ def alike(text):
     return text
 
 
-class Side:
-    """One of the two places, a tenant of its own, and what it has made there."""
+def filled(entries):
+    """The text of a map as it is to come back: Karbor's own entries, then the kept ones."""
+    return json.dumps({**{key: value for key, value in OWN.items() if key not in entries}, **entries})
 
-    def __init__(self, world, base, tenant):
-        self.world, self.base, self.tenant = world, base, tenant
+
+def without_maps(text):
+    """`text` with what Karbor alone would say in place of the maps, and of what a table makes of their width."""
+    for entries in ONE, SEVERAL:
+        for form in (lambda found: found), (lambda found: json.dumps(found)[1:-1]):
+            text = text.replace(form(filled(entries)), form(json.dumps(OWN)))
+    return re.sub(' +', ' ', re.sub('-{4,}', '----', text))
+
+
+class Side:
+    """One of the places, a tenant of its own, and what it has made there."""
+
+    def __init__(self, world, base, tenant, keeps=False):
+        self.world, self.base, self.tenant, self.keeps = world, base, tenant, keeps
         self.cli = world.cli(tenant, base)
         self.plan = self.checkpoint = None
 
@@ -45,6 +68,10 @@ class Side:
     def at(self, command, *options):
         return self.cli(command, *options, lab.PROVIDER, self.checkpoint)
 
+    def same(self, text):
+        """`text` from here, or from elsewhere, without what may differ here."""
+        return without_maps(alike(text)) if self.keeps else alike(text)
+
     def fetch(self, method, path, body=None, headers=None):
         return ask.http_request(f'{self.base}{path}', method, token(self.tenant), body, headers)
 
@@ -60,10 +87,10 @@ COMMANDS = [
     ('checkpoint-show', lambda s: s.at('checkpoint-show'), 0),
     ('checkpoint-list of one', lambda s: s.cli('checkpoint-list', lab.PROVIDER), 0),
     ('checkpoint-create --extra_info with one entry',
-     lambda s: s.create('--extra_info', f'x-acme--reference={VALUE}'), 0),
+     lambda s: s.create('--extra_info', *(f'{key}={value}' for key, value in ONE.items())), 0),
+    ('checkpoint-show of one with a map', lambda s: s.at('checkpoint-show'), 0),
     ('checkpoint-create --extra_info with several entries',
-     lambda s: s.create('--extra_info', f'x-acme--a:b.c={VALUE} a=b=c', 'x-trigger-master--Some Name#1=',
-                        f'karbor-trigger-id={VALUE}', 'karbor-created-by=manual', 'created_by=operation-engine'), 0),
+     lambda s: s.create('--extra_info', *(f'{key}={value}' for key, value in SEVERAL.items())), 0),
     ('checkpoint-create --extra_info without an entry', lambda s: s.create('--extra_info'), 0),
     ('checkpoint-list of four', lambda s: s.cli('checkpoint-list', lab.PROVIDER), 0),
     ('checkpoint-list --plan_id --limit', lambda s: s.cli('checkpoint-list', lab.PROVIDER, '--plan_id', s.plan,
@@ -109,15 +136,19 @@ def _compare_requests(sides, method, path, body, headers):
         answer = side.fetch(method, path.format(t=side.tenant, c=CHECKPOINTS, id=side.checkpoint), body, headers)
         kept = {name.lower(): value for name, value in answer.headers.items() if name.lower() not in _OWN}
         ids = {name.lower() for name in answer.headers} & {'x-openstack-request-id', 'x-compute-request-id'}
-        seen.append((answer, kept, ids))
-    (direct, direct_headers, direct_ids), (proxied, proxied_headers, proxied_ids) = seen
-    expect(proxied.status == direct.status, f'{proxied}; directly {direct}')
-    # A list in a bank of files comes in no order: as sets of characters the bodies would be too weak, as lines enough.
-    texts = [sorted(alike(a.body.decode('utf-8', 'replace')).split('}, {')) for a in (direct, proxied)]
-    expect(texts[0] == texts[1], f'{proxied}; directly {direct}')
-    proxied_headers.pop('via', None)
-    expect(proxied_headers == direct_headers, f'headers {proxied_headers}; directly {direct_headers}')
-    expect(proxied_ids >= direct_ids, f'request ids in {proxied_ids}; directly in {direct_ids}')
+        seen.append((side, answer, kept, ids))
+    _, direct, direct_headers, direct_ids = seen[0]
+    for side, answer, kept, ids in seen[1:]:
+        expect(answer.status == direct.status, f'{answer}; directly {direct}')
+        # A list in a bank of files comes in no order: as sets of characters the bodies would be too weak, as lines enough.
+        texts = [sorted(side.same(a.body.decode('utf-8', 'replace')).split('}, {')) for a in (direct, answer)]
+        expect(texts[0] == texts[1], f'{answer}; directly {direct}')
+        kept.pop('via', None)
+        if len(answer.body) != len(direct.body) and side.keeps:
+            expect(int(kept.pop('content-length')) == len(answer.body), f'headers {kept}')
+            kept['content-length'] = direct_headers.get('content-length')
+        expect(kept == direct_headers, f'headers {kept}; directly {direct_headers}')
+        expect(ids >= direct_ids, f'request ids in {ids}; directly in {direct_ids}')
 
 
 def _copy(side):
@@ -136,18 +167,24 @@ def _copy(side):
 def add(checks):
     sides = []
 
-    def both(world):
+    def all_of(world):
         if not sides:
-            sides.extend([Side(world, world.lab.direct, lab.SAME_DIRECT), Side(world, world.lab.proxied, lab.SAME_PROXIED)])
+            sides.extend([
+                Side(world, world.lab.direct, lab.SAME_DIRECT),
+                Side(world, world.lab.forgetful.url, lab.SAME_FORGETFUL),
+                Side(world, world.lab.proxied, lab.SAME_PROXIED, keeps=True),
+            ])
         return sides
 
     def command(title, act, code):
         @checks.check(f'the same as without the proxy: {title}')
         def compare(world):
-            direct, proxied = (act(side) for side in both(world))
+            runs = [(side, act(side)) for side in all_of(world)]
+            direct = runs[0][1]
             expect(direct.exit == code, f'directly: {direct}')
-            expect((proxied.exit, alike(proxied.out), alike(proxied.err)) == (direct.exit, alike(direct.out), alike(direct.err)),
-                   f'{proxied}; directly {direct}')
+            for side, run in runs[1:]:
+                expect((run.exit, side.same(run.out), side.same(run.err))
+                       == (direct.exit, side.same(direct.out), side.same(direct.err)), f'{run}; directly {direct}')
 
     for row in COMMANDS:
         command(*row)
@@ -155,26 +192,32 @@ def add(checks):
     def request(title, *how):
         @checks.check(f'the same as without the proxy: HTTP, {title}')
         def compare(world):
-            _compare_requests(both(world), *how)
+            _compare_requests(all_of(world), *how)
 
     for row in REQUESTS:
         request(*row)
 
     @checks.check('the same as without the proxy: copy')
     def copy(world):
-        direct, proxied = (_copy(side) for side in both(world))
+        direct, *others = (_copy(side) for side in all_of(world))
         expect(direct[0] == 1, f'directly {direct[0]} copies')
-        expect(proxied == direct, f'{proxied}; directly {direct}')
+        for other in others:
+            expect(other == direct, f'{other}; directly {direct}')
 
     @checks.check('the same as without the proxy: Python API')
     def python(world):
-        api, side = world.api(lab.SAME_PROXIED), both(world)[1]
-        made = api.checkpoints.create(lab.PROVIDER, side.plan, {'x-acme--reference': VALUE})
+        api, side = world.api(lab.SAME_PROXIED), all_of(world)[2]
+        made = api.checkpoints.create(lab.PROVIDER, side.plan, ONE)
         expect(made.status == 'protecting' and made.project_id == lab.SAME_PROXIED, made.to_dict())
-        expect(made.id in [c.id for c in api.checkpoints.list(lab.PROVIDER)], 'created, but not listed')
+        expect(json.loads(made.extra_info) == {**OWN, **ONE}, f'created with {made.extra_info}')
+        listed = {c.id: c.extra_info for c in api.checkpoints.list(lab.PROVIDER)}
+        expect(made.id in listed, 'created, but not listed')
+        expect(json.loads(listed[made.id]) == {**OWN, **ONE}, f'listed with {listed[made.id]}')
         world.settled(lab.SAME_PROXIED)
         api.checkpoints.reset_state(lab.PROVIDER, made.id, 'error')
-        expect(api.checkpoints.get(lab.PROVIDER, made.id).status == 'error', 'state not reset')
+        shown = api.checkpoints.get(lab.PROVIDER, made.id)
+        expect(shown.status == 'error', 'state not reset')
+        expect(json.loads(shown.extra_info) == {**OWN, **ONE}, f'shown with {shown.extra_info}')
         api.checkpoints.delete(lab.PROVIDER, made.id)
         world.settled(lab.SAME_PROXIED)
         expect(made.id not in world.checkpoints(lab.SAME_PROXIED), 'deleted, but listed')
