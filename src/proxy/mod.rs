@@ -230,6 +230,7 @@ impl Proxy {
     async fn answer(self: Rc<Self>, peer: Rc<Peer>, opened: Opened) -> Response<AnswerBody> {
         let Opened { exchange, parts, body, task } = opened;
         let is_head = parts.method == Method::HEAD;
+        let breaks_on_retry_after = respond::breaks_on_retry_after(&parts.headers);
         let mut answer = match task {
             Task::Tend(Care::Pass, target) => {
                 forward::pass(&self, exchange, &peer, parts, target, body).await
@@ -247,6 +248,9 @@ impl Proxy {
         };
         if is_head && let Some(bytes) = answer.body_mut().leave_out() {
             answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+        }
+        if breaks_on_retry_after {
+            respond::leave_out_wait(&mut answer);
         }
         answer
     }

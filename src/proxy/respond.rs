@@ -11,7 +11,7 @@
 //! | `application-not-allowed`, `read-only` | 403 | ask the operator; not change what is set |
 //! | a broken limit on the whole | 413 | send less |
 //! | `quota-exceeded` | 413 | delete what is not needed |
-//! | `rate-exceeded` | 429 | try again when `Retry-After` says |
+//! | `rate-exceeded` | 429 | try again when the message and `Retry-After` say |
 //! | `unsupported-media-type` | 415 | send `application/json`, uncoded |
 //! | Karbor cannot be reached, or breaks off | 502 | repeat if not sent; otherwise look first |
 //! | Karbor is late | 504 | the same |
@@ -23,7 +23,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::body::AnswerBody;
@@ -84,7 +84,7 @@ pub(super) fn refusal(mut exchange: Exchange, refusal: Refusal, request_id: &str
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        ask_to_wait(&mut answer, HeaderValue::from_static("1"));
     }
     answer
 }
@@ -159,9 +159,32 @@ pub(super) fn denial(
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(wait) = retry_after {
-        answer.headers_mut().insert(header::RETRY_AFTER, whole_seconds(wait));
+        ask_to_wait(&mut answer, whole_seconds(wait));
     }
     answer
+}
+
+/// Marks an answer whose `Retry-After` is ours.
+#[derive(Clone, Copy)]
+struct OwnWait;
+
+fn ask_to_wait(answer: &mut Response<AnswerBody>, wait: HeaderValue) {
+    answer.headers_mut().insert(header::RETRY_AFTER, wait);
+    answer.extensions_mut().insert(OwnWait);
+}
+
+/// Whether the client is Karbor's official one. It raises the error of an answer with `Retry-After` in a way
+/// that only its error for 413 can take, and of all others its user sees a complaint about an argument.
+pub(super) fn breaks_on_retry_after(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT);
+    agent.is_some_and(|agent| agent.as_bytes().starts_with(b"python-karborclient"))
+}
+
+/// Leaves the message alone to say when to try again.
+pub(super) fn leave_out_wait(answer: &mut Response<AnswerBody>) {
+    if answer.extensions_mut().remove::<OwnWait>().is_some() {
+        answer.headers_mut().remove(header::RETRY_AFTER);
+    }
 }
 
 /// Rounded up, and at least one, or the client would try in vain.

@@ -57,6 +57,21 @@ fn each_measure_has_its_quota() {
 }
 
 #[test]
+fn the_official_client_is_told_in_words_alone_when_to_try_again() {
+    // It cannot make an exception of an answer with Retry-After, and then its user sees no message at all.
+    for (agent, told) in [
+        ("python-karborclient", false),
+        ("python-karborclient keystoneauth1/4.2 python-requests/2.25", false),
+        ("curl/8.0", true),
+    ] {
+        let kept = kept("quotas.creations = \"0 / 1h\"");
+        let reply = kept.stage.ask(&kept.stage.creation(MAP).with("User-Agent", agent));
+        assert_eq!(reply.own_fault(429).codes, ["rate-exceeded"], "{agent}");
+        assert_eq!(reply.fields.one("retry-after").is_some(), told, "{agent}");
+    }
+}
+
+#[test]
 fn observed_it_is_kept_and_counted_all_the_same() {
     let kept = kept("quotas.checkpoints = 1\npolicy.rules.quota-exceeded = \"observe\"");
     kept.create(MAP);
