@@ -17,6 +17,7 @@ COPIED = 'e5' * 16
 GUEST = 'e6' * 16
 HOST = 'e7' * 16
 SHARED = 'e8' * 16
+CROWDED = 'e9' * 16
 LOST = 'f0' * 16
 KILLED = 'f1' * 16
 
@@ -35,6 +36,9 @@ checkpoints = 5
 
 [tenants.{SHARED}.quotas.applications.trigger-master]
 stored_entries = 2
+
+[tenants.{CROWDED}.quotas]
+checkpoints = 5
 
 [tenants.{LOST}.quotas]
 checkpoints = 2
@@ -117,9 +121,3 @@ def keeper(world):
         world.notes['keeper'] = Keeper(world)
     return world.notes['keeper']
 
-
-def emptied(world, tenant):
-    """Has Karbor delete all checkpoints of a tenant, past the proxy."""
-    for made in world.settled(tenant):
-        world.look(tenant, f'{CHECKPOINTS}/{made}', 'DELETE')
-    lab.wait_for('checkpoints gone', 20, lambda: not world.settled(tenant))

@@ -1,4 +1,6 @@
 """What was admitted comes back, can be searched for and is counted, at the real Karbor, which forgets it all."""
+import collections
+import concurrent.futures
 import json
 import urllib.parse
 
@@ -7,7 +9,7 @@ import lab
 
 from . import CHECKPOINTS, VALUE, expect
 from .denials import says
-from .keeper import COPIED, FULL, GUEST, HOST, HURRIED, KEPT, OWN, REFUSED, SEARCHED, SHARED, keeper
+from .keeper import COPIED, CROWDED, FULL, GUEST, HOST, HURRIED, KEPT, OWN, REFUSED, SEARCHED, SHARED, keeper
 
 ENTRIES = {'x-trigger-master--event_id': '42', 'x-acme--note': f'{VALUE} \u00e9 "quoted"', 'karbor-trigger-id': 'a=b'}
 UNKNOWN = '00000000-0000-4000-8000-000000000000'
@@ -261,6 +263,15 @@ def _add_counts(checks):
         expect(answer.status == 413 and 'trigger-master' in answer.fault()[1], answer)
         k.create(SHARED, {'x-acme--a': '1'})
         return answer.fault()[1]
+
+    @checks.check('quota: 32 creations at once against room for 5 make 5')
+    def crowded(world):
+        k = keeper(world)
+        world.plan(CROWDED)
+        with world.makes(CROWDED, 5), concurrent.futures.ThreadPoolExecutor(32) as threads:
+            answers = list(threads.map(lambda number: k.post(CROWDED, {'x-acme--n': str(number)}).status, range(32)))
+        expect(collections.Counter(answers) == {200: 5, 413: 27} and k.used(CROWDED) == 5, answers)
+        expect(len(k.listed(CROWDED, '?extra-info.x-acme--n')) == 5, k.listed(CROWDED))
 
     @checks.check('quota: too many in a time (429), with Retry-After')
     def hurried(world):

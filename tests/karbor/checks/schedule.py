@@ -1,7 +1,9 @@
 """Karbor's own operation engine makes a checkpoint through the proxy, every minute, unasked."""
+import json
+
 import lab
 
-from . import expect
+from . import CHECKPOINTS, expect
 
 # The trigger comes once a minute; the engine looks for it every second.
 WAIT_SECONDS = 130
@@ -30,6 +32,19 @@ def end(checks):
         expect(world.arrived(lab.SCHEDULED) > 0, 'nothing reached Karbor')
         for key in BRIDGED:
             expect(world.metric('bridged_keys_total', key=key) >= 1, f'{key} was not counted')
+
+    @checks.check("schedule: what the engine said of it comes back, and finds it")
+    def told(world):
+        operation = world.notes['operation']
+        found = world.checkpoints(lab.SCHEDULED)
+        for query in '', f'?extra-info.scheduled_operation_id={operation}&extra-info.created_by=operation-engine':
+            answer = world.request('GET', CHECKPOINTS + query, lab.SCHEDULED)
+            maps = {c['id']: json.loads(c['extra_info']) for c in answer.json()['checkpoints']}
+            expect(answer.status == 200 and set(found) <= set(maps), answer)
+            for entries in maps.values():
+                expect(set(entries) == set(BRIDGED), entries)
+                expect((entries['created_by'], entries['scheduled_operation_id']) == ('operation-engine', operation), entries)
+        return entries
 
     @checks.check('schedule: the operation is taken back through the proxy')
     def stopped(world):

@@ -59,10 +59,18 @@ class Side:
         self.plan = run.property('id')
         return run
 
-    def create(self, *options):
-        run = self.cli('checkpoint-create', lab.PROVIDER, self.plan, *options)
+    def create(self, *options, entries=None):
+        given = ['--extra_info', *(f'{key}={value}' for key, value in entries.items())] if entries else []
+        run = self.cli('checkpoint-create', lab.PROVIDER, self.plan, *options, *given)
         self.checkpoint = run.property('id') or self.checkpoint
+        self.shows(run, entries)
         self.world.settled(self.tenant)
+        return run
+
+    def shows(self, run, entries):
+        """`run`, if it printed this map, or just what Karbor says where nothing keeps it."""
+        wanted = filled(entries) if self.keeps and entries else json.dumps(OWN)
+        expect(run.property('extra_info') == wanted, f'not {wanted}: {run}')
         return run
 
     def at(self, command, *options):
@@ -87,10 +95,10 @@ COMMANDS = [
     ('checkpoint-show', lambda s: s.at('checkpoint-show'), 0),
     ('checkpoint-list of one', lambda s: s.cli('checkpoint-list', lab.PROVIDER), 0),
     ('checkpoint-create --extra_info with one entry',
-     lambda s: s.create('--extra_info', *(f'{key}={value}' for key, value in ONE.items())), 0),
-    ('checkpoint-show of one with a map', lambda s: s.at('checkpoint-show'), 0),
+     lambda s: s.create(entries=ONE), 0),
+    ('checkpoint-show of one with a map', lambda s: s.shows(s.at('checkpoint-show'), ONE), 0),
     ('checkpoint-create --extra_info with several entries',
-     lambda s: s.create('--extra_info', *(f'{key}={value}' for key, value in SEVERAL.items())), 0),
+     lambda s: s.create(entries=SEVERAL), 0),
     ('checkpoint-create --extra_info without an entry', lambda s: s.create('--extra_info'), 0),
     ('checkpoint-list of four', lambda s: s.cli('checkpoint-list', lab.PROVIDER), 0),
     ('checkpoint-list --plan_id --limit', lambda s: s.cli('checkpoint-list', lab.PROVIDER, '--plan_id', s.plan,
