@@ -13,6 +13,7 @@
 //! | services | [`telemetry`], [`ledger`] | `telemetry` → core, `drain`; `ledger` → `karbor`, `policy` |
 //! | shell | [`upstream`], [`server`], [`proxy`] | `server`, `upstream` → `wire`, `drain`, `telemetry`; `proxy` → core, services, `upstream`, `server`'s handler, `drain` |
 //! | edge | [`admin`], [`config`] | `admin` → `telemetry`, `drain`; `config` → core and the options structs of the parts |
+//! | by hand | [`verify`] | `karbor`, `ledger` |
 //! | wiring | [`app`], [`demo`] | everything; nobody imports `app` but `main` and the tests |
 
 pub mod wire;
@@ -32,6 +33,8 @@ pub mod upstream;
 
 pub mod admin;
 pub mod config;
+
+pub mod verify;
 
 pub mod app;
 pub mod demo;

@@ -20,29 +20,14 @@ use karbor_admission::signals::Signals;
 use karbor_admission::telemetry::audit::AuditSink;
 use karbor_admission::telemetry::log::{self, LogFormat, LogOptions};
 use karbor_admission::upstream::Endpoint;
+use karbor_admission::verify::{Karbor, Verification};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("KARBOR_ADMISSION_COMMIT"), ")");
 
-const AFTER_HELP: &str = "\
-Exit codes:
-  0  ended as asked: after SIGTERM or SIGINT, or the check found nothing
-  1  could not start, or could not go on: an address is taken, a file cannot be written
-  2  the command line was not understood
-  3  the configuration is wrong; everything that is wrong with it is printed
-
-Signals:
-  SIGTERM, SIGINT  stop accepting, finish what is in flight, end; a second one ends at once
-  SIGHUP           open the audit file anew, after it was rotated
-
-Examples:
-  karbor-admission demo                                      see it work, nothing else needed
-  karbor-admission check-config /etc/karbor-admission.toml   before every restart
-  karbor-admission serve --config /etc/karbor-admission.toml
-  karbor-admission find --config /etc/karbor-admission.toml x-trigger-master--trigger-id=42
-  KARBOR_ADMISSION_UPSTREAM__ENDPOINTS='[\"http://10.0.0.5:8799\"]' karbor-admission serve";
+const AFTER_HELP: &str = include_str!("after_help.txt").trim_ascii_end();
 
 /// Admission control for the extra-info of OpenStack Karbor checkpoints, as a reverse proxy.
 ///
@@ -139,6 +124,15 @@ enum Command {
         #[command(flatten)]
         ledger: ServeArguments,
     },
+    /// Hold the ledger against a live Karbor, as one token of one project sees it.
+    ///
+    /// Prints each checkpoint that is missing in the ledger, foreign (another project's) there, or gone from Karbor.
+    Verify {
+        #[command(flatten)]
+        what: VerifyArguments,
+        #[command(flatten)]
+        ledger: ServeArguments,
+    },
     /// Bring the ledger's schema up to date, where `ledger.migrate` forbids the proxy to do it.
     Migrate(ServeArguments),
 }
@@ -154,6 +148,25 @@ impl FormArguments {
     const fn form(&self) -> Form {
         if self.json { Form::Json } else { Form::Table }
     }
+}
+
+#[derive(Args)]
+struct VerifyArguments {
+    /// Where Karbor is, with a path before /v1 if it has one.
+    #[arg(long, value_name = "URL")]
+    karbor_url: String,
+    /// A file with a token of the project.
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+    /// The project.
+    #[arg(long, value_name = "ID")]
+    tenant: String,
+    /// The provider; may be given several times.
+    #[arg(long, value_name = "ID", required = true)]
+    provider: Vec<String>,
+    /// Forget what is gone, and bind what the lease of a creation explains.
+    #[arg(long)]
+    mend: bool,
 }
 
 #[derive(Args)]
@@ -177,6 +190,7 @@ fn main() -> ExitCode {
         Command::Usage { tenant, form, ledger } => usage(&ledger, tenant.map(TenantId::new), form.form()),
         Command::Export { file, ledger } => export(&ledger, file.as_deref()),
         Command::Import { file, ledger } => import(&ledger, file.as_deref()),
+        Command::Verify { what, ledger } => verify(&ledger, &what),
         Command::Migrate(ledger) => migrate(&ledger),
     };
     match done {
@@ -190,6 +204,10 @@ fn main() -> ExitCode {
 /// Says why it ended, in the words an operator can act on; the exit code.
 fn report(error: &anyhow::Error) -> u8 {
     let mut out = std::io::stderr();
+    if let Some(differ) = error.downcast_ref::<Differ>() {
+        let _ = writeln!(out, "{differ}");
+        return 4;
+    }
     if let Some(problems) = error.downcast_ref::<ConfigErrors>() {
         let count = problems.0.len();
         let noun = if count == 1 { "problem" } else { "problems" };
@@ -334,6 +352,32 @@ fn import(ledger: &ServeArguments, file: Option<&Path>) -> anyhow::Result<()> {
         None => console.import(io::stdin().lock(), told)?,
     };
     Ok(writeln!(io::stderr(), "{} entries imported, {} were there already", done.new, done.known)?)
+}
+
+/// The ledger and Karbor do not agree.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} differences between the ledger and Karbor")]
+struct Differ(u64);
+
+fn verify(ledger: &ServeArguments, what: &VerifyArguments) -> anyhow::Result<()> {
+    let (options, _) = configured_ledger(ledger)?;
+    let file = &what.token_file;
+    let token = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let (console, karbor) = (Console::open(&options)?, Karbor::at(&what.karbor_url, &token)?);
+    let (tenant, mends) = (&TenantId::new(&*what.tenant), what.mend);
+    let (mut out, mut left) = (BufWriter::new(io::stdout().lock()), 0);
+    for provider in &what.provider {
+        let provider = &ProviderId::new(&**provider);
+        let verification = Verification { console: &console, karbor: &karbor, tenant, provider, mends };
+        let done = verification.run(|found| {
+            let mended = if found.is_mended { ", mended" } else { "" };
+            writeln!(out, "{provider} {}: {}{mended}", found.checkpoint, found.difference.word())
+        })?;
+        out.flush()?;
+        writeln!(io::stderr(), "{} checkpoints of {provider}, {} mended", done.listed, done.mended)?;
+        left += done.left;
+    }
+    if left > 0 { Err(Differ(left).into()) } else { Ok(()) }
 }
 
 fn migrate(ledger: &ServeArguments) -> anyhow::Result<()> {

@@ -10,8 +10,8 @@ use super::error::LedgerError;
 use super::options::LedgerOptions;
 use super::search::Search;
 use super::transfer::{Export, Heading, Import, Line};
-use super::{Clock, Kept, Ledger, LedgerThread, TenantUsage, dialect, schema};
-use crate::karbor::TenantId;
+use super::{Clock, Kept, Ledger, LedgerThread, Sight, TenantUsage, dialect, schema};
+use crate::karbor::{CheckpointId, ProviderId, TenantId};
 
 /// Entries of one query, and of one transaction.
 const PAGE: usize = 200;
@@ -105,6 +105,39 @@ impl Console {
             }
         }
         Ok(found)
+    }
+
+    /// As [`Ledger::read`].
+    ///
+    /// # Errors
+    /// When the ledger cannot say.
+    pub fn read(
+        &self,
+        provider: &ProviderId,
+        checkpoints: &[CheckpointId],
+    ) -> Result<Vec<Kept>, ConsoleError> {
+        Ok(self.runtime.block_on(self.ledger.read(provider, checkpoints))?)
+    }
+
+    /// As [`Ledger::sighted`].
+    ///
+    /// # Errors
+    /// When it is not known to be done.
+    pub fn sighted(&self, sights: Vec<Sight>) -> Result<Vec<Kept>, ConsoleError> {
+        Ok(self.runtime.block_on(self.ledger.sighted(sights))?)
+    }
+
+    /// As [`Ledger::forget`].
+    ///
+    /// # Errors
+    /// When it is not known to be done.
+    pub fn forget(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        checkpoint: &CheckpointId,
+    ) -> Result<bool, ConsoleError> {
+        Ok(self.runtime.block_on(self.ledger.forget(tenant, provider, checkpoint))?)
     }
 
     /// Hands on what each tenant holds, or one of them, in order of tenant and application.

@@ -63,6 +63,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "upstream::UpstreamOptions",
         ],
     ),
+    ("verify", &["karbor", "ledger"]),
     ("demo", INSIDE),
     ("app", INSIDE),
     ("main", EVERYTHING),
@@ -98,6 +99,7 @@ const EVERYTHING: &[&str] = &[
     "proxy",
     "admin",
     "config",
+    "verify",
     "demo",
     "app",
 ];

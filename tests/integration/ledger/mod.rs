@@ -5,6 +5,7 @@ mod counting;
 mod outcomes;
 mod reading;
 mod searching;
+mod verifying;
 
 use serde_json::Value;
 
