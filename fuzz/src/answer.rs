@@ -140,8 +140,13 @@ fn merged(own: Option<&Value>, kept: Option<&[(&str, &str)]>) -> Option<(Filling
         }
         Some(_) => (Map::new(), false),
     };
-    let missing = kept.iter().any(|(key, _)| !map.contains_key(*key));
-    let differing = kept.iter().any(|(key, value)| map.get(*key).is_some_and(|own| own != value));
+    // What Karbor says of every checkpoint: then the kept entry was lost.
+    let is_lost = |key: &str, value: &str| {
+        key == "created_by" && value != "manual" && map.get(key).is_some_and(|own| own == "manual")
+    };
+    let missing = kept.iter().any(|(key, value)| !map.contains_key(*key) || is_lost(key, value));
+    let differing =
+        kept.iter().any(|(key, value)| map.get(*key).is_some_and(|own| own != value) && !is_lost(key, value));
     map.extend(kept.iter().map(|(key, value)| ((*key).to_owned(), json!(value))));
     let result = match (readable && !differing, missing) {
         (false, _) => Filling::Altered,

@@ -101,6 +101,14 @@ impl<'b> Place<'b> {
     }
 }
 
+/// What Karbor 1.0 to 1.6 say of every checkpoint, whatever its creation said (facts, section 1). So it is no
+/// sign that a kept entry was altered, only that it was lost.
+const CREATED_BY: [&str; 2] = ["created_by", "manual"];
+
+fn is_created_by(key: &Option<Cow<'_, str>>, value: &Option<Cow<'_, str>>) -> bool {
+    [key.as_deref(), value.as_deref()] == CREATED_BY.map(Some)
+}
+
 /// The merged map, if it differs from Karbor's.
 fn merge<K: AsRef<str>, V: AsRef<str>>(
     own: Option<&str>,
@@ -118,10 +126,16 @@ fn merge<K: AsRef<str>, V: AsRef<str>>(
     let mut merged = Merged::default();
     let mut lacking = wanted.len();
     for (key, value) in own_entries.0 {
-        match raw::text(key).and_then(|key| wanted.get_mut(&*key)) {
+        let (key_text, value_text) = (raw::text(key), raw::text(value));
+        match key_text.as_deref().and_then(|key| wanted.get_mut(key)) {
             None => merged.own(key, value),
+            Some((kept, found @ false))
+                if *kept != CREATED_BY[1] && is_created_by(&key_text, &value_text) =>
+            {
+                *found = true;
+            }
             Some((kept, found)) => {
-                altered |= *found || raw::text(value).is_none_or(|value| value != *kept);
+                altered |= *found || value_text.is_none_or(|value| value != *kept);
                 lacking -= usize::from(!*found);
                 *found = true;
             }
