@@ -194,22 +194,18 @@ impl Verification<'_> {
     fn looked_for(&self, id: &CheckpointId) -> Result<Option<Difference>, VerifyError> {
         let path = format!("{}/{id}", self.collection());
         let (status, body) = self.karbor.get(&path)?;
-        match status {
-            StatusCode::NOT_FOUND => Ok(Some(Difference::Gone)),
-            // Another project's (facts, section 7).
-            StatusCode::FORBIDDEN => Ok(Some(Difference::Foreign)),
-            StatusCode::OK => {
-                let sketch = read_one(&body);
-                let Some(seen) = sketch.as_ref().and_then(|sketch| sketch.checkpoints.first()) else {
-                    return Err(VerifyError::Answer { status: status.as_u16(), path });
-                };
-                Ok(match seen.status {
-                    Status::Deleted => Some(Difference::Gone),
-                    _ if seen.project != *self.tenant => Some(Difference::Foreign),
-                    _ => None,
-                })
-            }
-            _ => Err(VerifyError::Answer { status: status.as_u16(), path }),
+        if status == StatusCode::NOT_FOUND {
+            return Ok(Some(Difference::Gone));
+        }
+        // Another project's (facts, section 7).
+        if status == StatusCode::FORBIDDEN {
+            return Ok(Some(Difference::Foreign));
+        }
+        let sketch = read_one(&body).filter(|_| status == StatusCode::OK);
+        match sketch.as_ref().and_then(|sketch| sketch.checkpoints.first()) {
+            Some(seen) if seen.status == Status::Deleted => Ok(Some(Difference::Gone)),
+            Some(seen) => Ok((seen.project != *self.tenant).then_some(Difference::Foreign)),
+            None => Err(VerifyError::Answer { status: status.as_u16(), path }),
         }
     }
 

@@ -225,13 +225,19 @@ class Proxy:
     def kill(self):
         self.process.kill()
 
+    def run(self, *argv):
+        """That command of the program with the same configuration, ended."""
+        return subprocess.run([self.binary, argv[0], '--config', str(self.config), *argv[1:]], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=60,
+                              env=inherited())
+
     def command(self, *argv):
-        """What the program prints for that command, with the same configuration."""
-        done = subprocess.run([self.binary, argv[0], '--config', str(self.config), *argv[1:]], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=60, env=inherited())
+        """What it prints; it must not fail."""
+        done = self.run(*argv)
         if done.returncode != 0:
             raise Broken(f'{argv[0]} ended with {done.returncode}: {done.stderr.strip()}')
         return done.stdout
+
 
 
 class Lab:

@@ -174,6 +174,11 @@ fn puts_back_what_karbor_lost() {
         r#""{\"x-a--b\": \"c\", \"karbor-d\": \"e\"}""#,
     );
     check(r#""{}""#, &[], Filling::Unchanged, r#""{}""#);
+    // Karbor says so of every checkpoint, whoever made it.
+    let (kept, won) = ([("created_by", "engine")], r#""{\"created_by\": \"engine\"}""#);
+    check(r#""{\"created_by\": \"manual\"}""#, &kept, Filling::Restored, won);
+    check(r#""{\"created_by\": \"manual\", \"created_by\": \"engine\"}""#, &kept, Filling::Altered, won);
+    check(r#""{\"created_by\": \"Manual\"}""#, &kept, Filling::Altered, won);
 }
 
 #[test]
@@ -215,25 +220,6 @@ fn the_kept_map_wins() {
         Filling::Altered,
         r#""{\"k\": \"v\", \"a\": \"1\"}""#,
     );
-}
-
-/// It says so of every checkpoint, whoever made it: it lost what the operation engine told it.
-#[test]
-fn who_created_it_is_lost_and_not_altered() {
-    let kept = [("created_by", "operation-engine"), ("trigger_id", "t")];
-    let all = r#""{\"created_by\": \"operation-engine\", \"trigger_id\": \"t\"}""#;
-    let own = r#""{\"created_by\": \"manual\"}""#;
-    check(own, &kept, Filling::Restored, all);
-    check(own, &[("created_by", "manual")], Filling::Same, own);
-    for own in [
-        r#""{\"created_by\": \"Manual\"}""#,
-        r#""{\"created_by\": 1}""#,
-        r#""{\"created_by\": \"manual\", \"trigger_id\": \"manual\"}""#,
-        r#""{\"created_by\": \"operation-engine\", \"created_by\": \"manual\"}""#,
-        r#""{\"created_by\": \"manual\", \"created_by\": \"operation-engine\"}""#,
-    ] {
-        check(own, &kept, Filling::Altered, all);
-    }
 }
 
 /// As Python's `json.dumps` of `json.dumps` writes it.

@@ -18,6 +18,7 @@ GUEST = 'e6' * 16
 HOST = 'e7' * 16
 SHARED = 'e8' * 16
 CROWDED = 'e9' * 16
+VERIFIED = 'ea' * 16
 LOST = 'f0' * 16
 KILLED = 'f1' * 16
 
@@ -103,6 +104,15 @@ class Keeper:
         answer = self.request('GET', CHECKPOINTS + query, tenant)
         expect(answer.status == 200, answer)
         return {c['id']: json.loads(c['extra_info']) for c in answer.json()['checkpoints']}
+
+    def verify(self, tenant, *options):
+        """What `verify` prints of each checkpoint, by id, and its exit code."""
+        token_file = self.world.lab.state / 'token'
+        token_file.write_text(token(tenant) + '\n')
+        done = self.proxy.run('verify', '--karbor-url', self.world.lab.direct, '--token-file', str(token_file),
+                              '--tenant', tenant, '--provider', lab.PROVIDER, *options)
+        lines = (line.split(' ', 1)[1].split(': ') for line in done.stdout.splitlines())
+        return {made: said for made, said in lines}, done.returncode
 
     def limits(self, tenant):
         """What the tenant is told of its limits and quotas."""

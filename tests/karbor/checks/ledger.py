@@ -9,7 +9,7 @@ import lab
 
 from . import CHECKPOINTS, VALUE, expect
 from .denials import says
-from .keeper import COPIED, CROWDED, FULL, GUEST, HOST, HURRIED, KEPT, OWN, REFUSED, SEARCHED, SHARED, keeper
+from .keeper import COPIED, CROWDED, FULL, GUEST, HOST, HURRIED, KEPT, OWN, REFUSED, SEARCHED, SHARED, VERIFIED, keeper
 
 ENTRIES = {'x-trigger-master--event_id': '42', 'x-acme--note': f'{VALUE} \u00e9 "quoted"', 'karbor-trigger-id': 'a=b'}
 UNKNOWN = '00000000-0000-4000-8000-000000000000'
@@ -312,7 +312,34 @@ def _add_counts(checks):
         expect(answer.status == 404 and k.used(REFUSED) == before, f'{answer}, {k.used(REFUSED)} charged')
 
 
+def _add_verify(checks):
+    @checks.check('verify: what Karbor lists, what was made past the proxy, and what is gone')
+    def verified(world):
+        k, entries = keeper(world), {'x-acme--a': VALUE}
+        kept, gone = k.create(VERIFIED, entries), k.create(VERIFIED, entries)
+        k.create(VERIFIED, None)
+        expect(k.verify(VERIFIED) == ({}, 0), k.verify(VERIFIED))
+        body = {'checkpoint': {'plan_id': world.plan(VERIFIED)}}
+        past = world.look(VERIFIED, CHECKPOINTS, 'POST', body).json()['checkpoint']['id']
+        world.settled(VERIFIED)
+        expect(world.look(VERIFIED, f'{CHECKPOINTS}/{gone}', 'DELETE').status == 200, 'not deleted')
+        world.settled(VERIFIED)
+        found = k.verify(VERIFIED)
+        expect(found == ({past: 'missing', gone: 'gone'}, 4), found)
+        found = k.verify(VERIFIED, '--mend')
+        expect(found == ({past: 'missing', gone: 'gone, mended'}, 4) and k.used(VERIFIED) == 1, found)
+        found = k.verify(VERIFIED)
+        expect(found == ({past: 'missing'}, 4) and k.shown(VERIFIED, kept) == {**OWN, **entries}, found)
+
+    @checks.check('verify: the checkpoints of all the checks before')
+    def agrees(world):
+        k = keeper(world)
+        for tenant in SEARCHED, COPIED, FULL, HURRIED, SHARED, CROWDED:
+            expect(k.verify(tenant) == ({}, 0), f'{tenant}: {k.verify(tenant)}')
+
+
 def add(checks):
     _add_kept(checks)
     _add_searches(checks)
     _add_counts(checks)
+    _add_verify(checks)
