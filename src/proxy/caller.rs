@@ -1,7 +1,7 @@
 //! Whom an answer of our own goes to, once the request itself is under way.
 
 use http::request::Parts;
-use http::{Method, Response};
+use http::{HeaderMap, Method, Response};
 
 use super::{AnswerBody, Proxy, forward, request_id};
 use crate::telemetry::exchange::Exchange;
@@ -26,6 +26,11 @@ impl Caller {
     /// The id the client gave, or a fresh one.
     pub(super) fn request_id(&self) -> String {
         self.request_id.as_deref().map_or_else(request_id::fresh, Into::into)
+    }
+
+    /// The id by which an answer of Karbor's names the request; ours, if it has none.
+    pub(super) fn answered_id(&self, headers: &HeaderMap) -> String {
+        request_id::given(headers).map_or_else(|| self.request_id(), str::to_owned)
     }
 
     /// Karbor gave no answer.

@@ -219,7 +219,7 @@ impl Proxy {
             Route::List(collection) => match read_query(target.path_and_query().query()) {
                 Ok(None) => Care::Read(Place::of(collection)),
                 Ok(Some(query)) => Care::Search(query, Place::of(collection)),
-                Err(error) => Care::Malformed(error),
+                Err(error) => Care::Malformed(error, Place::of(collection)),
             },
             Route::Delete(member) => Care::After(Deed::Delete, Place::member(member)),
             Route::Copy(collection) => Care::After(Deed::Copy, Place::of(collection)),
@@ -260,7 +260,7 @@ impl Proxy {
     /// Answers what the ledger has a part in.
     async fn tend(
         self: Rc<Self>,
-        exchange: Exchange,
+        mut exchange: Exchange,
         peer: Rc<Peer>,
         parts: Parts,
         body: Incoming,
@@ -272,7 +272,11 @@ impl Proxy {
             Care::Search(query, place) => {
                 search::search(&self, exchange, &peer, parts, target, (query, place)).await
             }
-            Care::Malformed(error) => respond::filter(exchange, error, &request_id::of(&parts.headers)),
+            Care::Malformed(error, place) => {
+                let request_id = request_id::of(&parts.headers);
+                exchange.judge(&request_id, parts.method.as_str(), Some(place.subject(&self)));
+                respond::filter(exchange, error, &request_id)
+            }
             Care::After(deed, place) => {
                 after::carry_out(self, exchange, peer, parts, target, body, (deed, place)).await
             }
@@ -303,7 +307,7 @@ enum Care {
     /// The kept maps, and only those checkpoints that match.
     Search(ListQuery, Place),
     /// A filter that cannot be understood.
-    Malformed(FilterError),
+    Malformed(FilterError, Place),
     /// The ledger learns what Karbor carried out.
     After(Deed, Place),
     /// Ours alone: what this tenant may store, and how much of it is used.

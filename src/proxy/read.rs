@@ -152,7 +152,7 @@ async fn fill_whole(
     let body = match filled {
         Ok(Filled { body: filled, restored, altered }) => {
             if altered > 0 {
-                exchange.looks_at(&caller.request_id(), caller.method(), place.subject(proxy));
+                exchange.looks_at(&caller.answered_id(&parts.headers), caller.method(), place.subject(proxy));
             }
             exchange.filled(restored, altered);
             filled.unwrap_or(body)

@@ -62,7 +62,11 @@ pub(super) async fn search(
         Ok(page) => page.answer(proxy, exchange, &parts, (&query, &place), &caller),
         Err(Stop::Answer(answer)) => forward::stream(proxy, exchange, answer),
         Err(Stop::Failure(failure)) => caller.fail(proxy, exchange, &failure),
-        Err(Stop::Down) => respond::refusal(exchange, Refusal::Ledger, &caller.request_id()),
+        Err(Stop::Down) => {
+            let request_id = caller.request_id();
+            exchange.judge(&request_id, caller.method(), Some(place.subject(proxy)));
+            respond::refusal(exchange, Refusal::Ledger, &request_id)
+        }
     }
 }
 
@@ -162,7 +166,8 @@ impl Walk<'_> {
             let more = sketch.next.is_some() && last.is_some();
             page.frame.get_or_insert((body, sketch));
             if full || all_met || !more {
-                page.next.take_if(|_| all_met);
+                // Nothing can be behind it.
+                page.next.take_if(|next| all_met || (!more && last.as_ref() == Some(next)));
                 break;
             }
             if left == 0 || Instant::now() >= deadline {
@@ -304,7 +309,11 @@ impl Page {
             Some(sketch) => {
                 let Filled { body, restored, altered } = self.kept.fill(&listed, &sketch);
                 if altered > 0 {
-                    exchange.looks_at(&caller.request_id(), caller.method(), place.subject(proxy));
+                    exchange.looks_at(
+                        &caller.answered_id(&head.headers),
+                        caller.method(),
+                        place.subject(proxy),
+                    );
                 }
                 exchange.filled(restored, altered);
                 body.unwrap_or_else(|| listed.into())
