@@ -92,10 +92,9 @@ pub(super) async fn prove(proxy: &Proxy, headers: &HeaderMap, tenant: &str) -> R
     let answer = sent.map_err(|failure| Failure::Question(Box::new(failure)))?;
     // Karbor looks at the token first, then at the project, and then at what its policy allows (facts, section 7).
     let status = answer.response.status();
+    let accepted = status == StatusCode::OK || status == StatusCode::FORBIDDEN;
     match digest {
-        Some(digest) if status == StatusCode::OK || status == StatusCode::FORBIDDEN => {
-            proxy.proofs.add(digest);
-        }
+        Some(digest) if accepted => proxy.proofs.add(digest),
         // A Karbor that needs no token accepts everybody.
         None if status == StatusCode::OK => {}
         _ => return Ok(Proof::Answer(Box::new(answer))),
