@@ -178,6 +178,7 @@ impl Proxy {
     /// Opens the record and says what is to be done. Not async: hyper may drop an answer's future without
     /// ever polling it, and the record must stand before that.
     fn open(&self, peer: &Peer, request: Request<Incoming>) -> Opened {
+        peer.stay.begin();
         let mut exchange = Exchange::open(self.desk.clone(), peer.ip(), request.method().as_str());
         let (mut parts, body) = request.into_parts();
         let target =

@@ -21,6 +21,11 @@ impl Stay {
         Self { _place: Some(place), ..Self::default() }
     }
 
+    /// Another request has come: whatever was owed is written.
+    pub fn begin(&self) {
+        self.owed.set(false);
+    }
+
     /// The answer under way is given even to a client that closes its side: it may have nothing more to say,
     /// and still listen. Otherwise such a client has left.
     pub fn owe(&self) {

@@ -4,7 +4,7 @@ use std::net::Shutdown;
 
 use crate::support::{
     Client, Gate, Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, eventually, json_answer,
-    until_read, until_server_closed,
+    stage, until_read, until_server_closed,
 };
 
 fn creation() -> Request {
@@ -128,6 +128,22 @@ fn a_creation_keeps_the_place_of_its_client() {
         let creations = karbor.seen().iter().filter(|seen| seen.method == "POST").count();
         assert_eq!(creations, 3);
     }
+}
+
+/// The answer to the creation before is written, and nothing is owed any more.
+#[test]
+fn a_client_that_leaves_within_the_request_after_a_creation_is_noticed() {
+    let stage = stage("");
+    let mut client = stage.client();
+    assert_eq!(client.ask(&stage.creation("null")).status, 200);
+    let next = stage.creation(r#"{"x-a--b": "c"}"#);
+    client.send(&next.head());
+    client.send(b"{");
+    stage.app.until_counted("requests_in_flight", &[], 1.0);
+    client.wire.stream.shutdown(Shutdown::Write).unwrap();
+    stage.app.until_counted("requests_in_flight", &[], 0.0);
+    stage.app.until_counted("requests_total", &[("outcome", "abandoned")], 1.0);
+    assert_eq!(stage.karbor.created(), 1);
 }
 
 /// The client leaves within its body: nothing reaches Karbor, one line says so.
