@@ -36,10 +36,9 @@ impl Draft {
         Some(Self { plan, map })
     }
 
-    /// Whether it would take a part of what the tenant may have.
-    pub(super) fn takes_room(&self, subject: &Subject) -> bool {
-        let rules = subject.policy.rules_of(subject.tenant.as_str());
-        self.map.is_some() && !rules.quotas.is_unlimited()
+    /// Whether there is anything to keep.
+    pub(super) const fn has_map(&self) -> bool {
+        self.map.is_some()
     }
 }
 

@@ -73,7 +73,7 @@ impl Order {
     /// Has the ledger hold what the map will use, and sends. `proven` says that Karbor has seen the token.
     async fn hold(mut self, parts: Parts, mut admitted: Admitted, proven: bool) -> Response<AnswerBody> {
         let draft = admitted.draft.take();
-        if !proven && draft.as_ref().is_some_and(|draft| draft.takes_room(&self.subject)) {
+        if !proven && draft.as_ref().is_some_and(Draft::has_map) {
             self.exchange.hands_over();
             match prove(&self.proxy, &parts.headers, &self.tenant).await {
                 Ok(Proof::Accepted) => self.exchange.takes_back(),

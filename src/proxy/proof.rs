@@ -1,8 +1,9 @@
 //! Which tokens Karbor accepted for which project, lately.
 //!
-//! A reservation holds a part of a tenant's quota before Karbor has looked at the caller's token. Only a token
-//! that Karbor accepted for that project may hold any, or strangers could use a tenant's room up by asking. A
-//! token that is not known is shown to Karbor first, with the cheapest question that needs one.
+//! A reservation stands in the ledger before Karbor has looked at the caller's token, and stays there where its
+//! outcome is unknown. Only a token that Karbor accepted for that project may make one, or strangers could use a
+//! tenant's room up, or have a map of theirs taken for that of a checkpoint. A token that is not known is shown to
+//! Karbor first, with the cheapest question that needs one.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -105,7 +105,8 @@ fn a_creation_whose_client_left_is_kept() {
     let app = TestApp::before(karbor.address, &folder.settings(""));
     let mut client = app.client();
     client.send(&creation().bytes());
-    karbor.until_seen(1);
+    // The question for its token, and itself.
+    karbor.until_seen(2);
     client.reset();
     gate.open();
     let lines = app.audit(1);

@@ -184,3 +184,25 @@ fn bytes_from_karbor_are_those_that_karbor_sent() {
     app.until_counted("body_bytes_total", &received, from_karbor);
     app.until_counted("body_bytes_total", &[("side", "downstream"), ("direction", "sent")], to_client as f64);
 }
+
+/// While Karbor, or keystone behind it, is down, nobody's token is looked at: strangers' maps would stay in the ledger
+/// as creations whose outcome is unknown, and one could be taken for that of a real checkpoint.
+#[test]
+fn a_strangers_map_is_never_written_down() {
+    let folder = LedgerFolder::new();
+    let plain = checkpoint(ID, PROJECT, r#""{}""#);
+    let listed = format!(r#"{{"checkpoints": [{plain}]}}"#);
+    let karbor = Scripted::new(move |mut link: Link| {
+        while let Some(seen) = link.request() {
+            let is_known = seen.fields.one("x-auth-token") == Some(crate::support::TOKEN);
+            link.send(match is_known {
+                true => json_answer(&listed),
+                false => "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            });
+        }
+    });
+    let app = TestApp::before(karbor.address, &folder.settings(""));
+    assert_eq!(app.client().ask(&creation().token_of("stranger")).status, 503);
+    let text = app.client().ask(&list()).text();
+    assert!(!text.contains("x-app--key"), "{text}");
+}
