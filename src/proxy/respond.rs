@@ -278,7 +278,7 @@ pub(super) const UNFILLED: HeaderValue = HeaderValue::from_static(
     "199 karbor-admission \"extra-info may be missing here: the ledger did not answer\"",
 );
 pub(super) const UNKEPT: HeaderValue =
-    HeaderValue::from_static("199 karbor-admission \"extra-info is not kept: the ledger did not answer\"");
+    HeaderValue::from_static("199 karbor-admission \"extra-info is not known to be kept\"");
 
 pub(super) const UNREAD_USAGE: HeaderValue =
     HeaderValue::from_static("199 karbor-admission \"usage is missing here: the ledger did not answer\"");

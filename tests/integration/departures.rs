@@ -135,10 +135,9 @@ fn a_creation_keeps_the_place_of_its_client() {
 fn a_client_that_leaves_within_the_request_after_a_creation_is_noticed() {
     let stage = stage("");
     let mut client = stage.client();
-    assert_eq!(client.ask(&stage.creation("null")).status, 200);
-    let next = stage.creation(r#"{"x-a--b": "c"}"#);
-    client.send(&next.head());
-    client.send(b"{");
+    let next = stage.creation(r#"{"x-a--b": "c"}"#).head();
+    client.send(&[stage.creation("null").bytes(), next, b"{".to_vec()].concat());
+    assert_eq!(client.reply().status, 200);
     stage.app.until_counted("requests_in_flight", &[], 1.0);
     client.wire.stream.shutdown(Shutdown::Write).unwrap();
     stage.app.until_counted("requests_in_flight", &[], 0.0);
