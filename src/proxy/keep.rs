@@ -19,20 +19,18 @@ use crate::telemetry::metrics::{LedgerOperation, LedgerOutcome, Unkept};
 /// What a creation gives the ledger to keep.
 pub(super) struct Draft {
     plan: Box<str>,
-    /// None of a creation without one: then only that the checkpoint is there will be noted.
+    /// None of a creation without one that can be kept: then only that the checkpoint is there will be noted.
     map: Option<Map>,
 }
 
 impl Draft {
-    /// Of what was read for review. None where there is nothing that could be kept: no plan, or a map that is
-    /// no map of strings, which only a softened rule lets through.
+    /// Of what was read for review. None without a plan. A map that is no map of strings, which only a softened
+    /// rule lets through, is not kept: the checkpoint alone is noted.
     pub(super) fn of(request: &CreateRequest<'_>) -> Option<Self> {
         let plan = request.plan_id.as_deref()?.into();
-        if !request.set_aside.is_empty() {
-            return None;
-        }
+        let is_kept = request.set_aside.is_empty() && !request.extra_info.is_empty();
         let entries = request.extra_info.iter().map(|(key, value)| (key.into(), value.into()));
-        let map = (!request.extra_info.is_empty()).then(|| entries.collect());
+        let map = is_kept.then(|| entries.collect());
         Some(Self { plan, map })
     }
 

@@ -206,3 +206,30 @@ fn a_strangers_map_is_never_written_down() {
     let text = app.client().ask(&list()).text();
     assert!(!text.contains("x-app--key"), "{text}");
 }
+
+/// A creation whose map cannot be kept is noted all the same, or its checkpoint could be taken for a lost one.
+#[test]
+fn a_creation_whose_map_cannot_be_kept_is_no_lost_one() {
+    let folder = LedgerFolder::new();
+    let plain = checkpoint(ID, PROJECT, r#""{}""#);
+    let (made, listed) =
+        (format!(r#"{{"checkpoint": {plain}}}"#), format!(r#"{{"checkpoints": [{plain}]}}"#));
+    let karbor = Scripted::new(move |mut link: Link| {
+        while let Some(seen) = link.request() {
+            match &*seen.method {
+                "POST" if seen.fields.one("x-test-lost").is_some() => return link.reset(),
+                "POST" => link.send(json_answer(&made)),
+                _ => link.send(json_answer(&listed)),
+            }
+        }
+    });
+    let app = TestApp::before(
+        karbor.address,
+        &folder.settings("policy.rules.value-not-a-string = \"observe\"\nserver.workers = 1"),
+    );
+    assert_eq!(app.client().ask(&creation().field("X-Test-Lost", "1")).status, 502);
+    let number = Request::new("POST", &checkpoints(PROJECT)).json(body_of(PLAN, r#"{"x-app--n": 1}"#));
+    assert_eq!(app.client().ask(&number).status, 200);
+    let text = app.client().ask(&list()).text();
+    assert!(!text.contains("x-app--key"), "{text}");
+}
