@@ -81,7 +81,10 @@ impl LedgerError {
             Self::Full | Self::Timeout(_) | Self::Contended(_) => {
                 Some("the database is slow or held by another program")
             }
-            Self::Closed | Self::Refused(_) | Self::Unreadable(_) | Self::Thread(_) => None,
+            Self::Refused(_) => Some(
+                "it must be a database of the ledger's own, and the service's to write to; of a file, its folder too",
+            ),
+            Self::Closed | Self::Unreadable(_) | Self::Thread(_) => None,
         }
     }
 

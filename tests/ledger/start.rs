@@ -121,3 +121,13 @@ fn refuses_calls_once_it_is_closed() {
         assert!(matches!(error, LedgerError::Closed), "{error:?}");
     });
 }
+
+#[test]
+fn says_what_to_do_about_a_file_that_is_no_database() {
+    let stage = Stage::sqlite();
+    let Engine::Sqlite(path) = &stage.options.engine else { panic!() };
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, "nobody's database ".repeat(100)).unwrap();
+    let error = refusal(&stage);
+    assert!(error.hint().is_some_and(|hint| hint.contains("folder")), "{error:?}");
+}
