@@ -213,7 +213,7 @@ class Proxy:
         self.process = None
         self.config.write_text(PROXY_TOML.format(
             port=port, admin=admin, upstream=upstream, audit=self.audit_file, tenants=tenants, settings=settings,
-            ledger='off' if ledger is None else f'sqlite:{ledger}'))
+            ledger=ledger))
 
     def start(self):
         self.process = Process(f'the proxy {self.name}', [self.binary, 'serve', '--config', str(self.config)], self.log)
@@ -255,8 +255,8 @@ class Lab:
         self.karbor_port, = free_ports(1)
         self.direct = f'http://127.0.0.1:{self.karbor_port}'
         self.proxies, self.karbor = [], None
-        self.proxy = self.add_proxy('proxy', self.karbor_port, self.state / 'ledger.sqlite')
-        self.forgetful = self.add_proxy('forgetful', self.karbor_port, None)
+        self.proxy = self.add_proxy('proxy', self.karbor_port, f'sqlite:{self.state}/ledger.sqlite')
+        self.forgetful = self.add_proxy('forgetful', self.karbor_port, 'off')
         self.proxied, self.admin, self.address = self.proxy.url, self.proxy.admin, self.proxy.address
         self.audit_file = self.proxy.audit_file
         self._write_karbor(self.karbor_port)

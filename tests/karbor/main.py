@@ -5,7 +5,7 @@ import signal
 import sys
 
 import lab
-from checks import Checks, World, denials, evidence, forms, ledger, outcomes, schedule, stances, unchanged, wire
+from checks import Checks, World, denials, evidence, forms, ledger, outcomes, schedule, stances, together, unchanged, wire
 
 
 def gather():
@@ -19,6 +19,7 @@ def gather():
     stances.add(checks)
     ledger.add(checks)
     outcomes.add(checks)
+    together.add(checks)
     schedule.end(checks)
     evidence.add(checks)
     return checks

@@ -21,6 +21,8 @@ CROWDED = 'e9' * 16
 VERIFIED = 'ea' * 16
 LOST = 'f0' * 16
 KILLED = 'f1' * 16
+TWO_PROXIES = 'f2' * 16
+TWO_PROXIES_LOST = 'f3' * 16
 
 TENANTS = f'''
 [tenants.{KEPT}.quotas]
@@ -46,6 +48,12 @@ checkpoints = 2
 
 [tenants.{KILLED}.quotas]
 checkpoints = 100
+
+[tenants.{TWO_PROXIES}.quotas]
+checkpoints = 5
+
+[tenants.{TWO_PROXIES_LOST}.quotas]
+checkpoints = 5
 '''
 
 LEASE_SECONDS = 20
@@ -61,11 +69,11 @@ OWN = {'created_by': 'manual'}
 class Keeper:
     """That proxy, Karbor behind a relay."""
 
-    def __init__(self, world):
+    def __init__(self, world, name, ledger, more=''):
         self.world = world
         self.relay = relay.Relay(world.lab.karbor_port)
-        self.proxy = world.lab.add_proxy('keeper', self.relay.port, world.lab.state / 'kept.sqlite', tenants=TENANTS,
-                                         settings=SETTINGS)
+        settings = {**SETTINGS, 'ledger': f'{SETTINGS["ledger"]}\n{more}'}
+        self.proxy = world.lab.add_proxy(name, self.relay.port, ledger, tenants=TENANTS, settings=settings)
         self.proxy.start()
 
     def cli(self, tenant):
@@ -128,6 +136,6 @@ class Keeper:
 def keeper(world):
     """The one of this run, started when first asked for."""
     if 'keeper' not in world.notes:
-        world.notes['keeper'] = Keeper(world)
+        world.notes['keeper'] = Keeper(world, 'keeper', f'sqlite:{world.lab.state}/kept.sqlite')
     return world.notes['keeper']
 
