@@ -172,9 +172,9 @@ class World:
         expect(len(lines) == 1, f'{len(lines)} audit lines of {request_id}')
         return lines[0]
 
-    def metrics(self):
-        """{(name, {label=value, …}): number} of the admin listener."""
-        text = ask.http_request(self.lab.admin + '/metrics', 'GET', '').body.decode()
+    def metrics(self, proxy=None):
+        """{(name, {label=value, …}): number} of an admin listener."""
+        text = ask.http_request((proxy or self.lab.proxy).admin + '/metrics', 'GET', '').body.decode()
         return {(m[1], frozenset(re.findall(r'(\w+)="([^"]*)"', m[2] or ''))): float(m[3])
                 for m in re.finditer(r'^(\w+)(\{[^}]*\})? (\S+)$', text, re.M)}
 

@@ -52,9 +52,12 @@ def add(checks):
 
     @checks.check('no entry value and no token in what the proxy writes')
     def secret(world):
-        written = {'audit file': world.lab.audit_file.read_text(),
-                   'log': world.lab.proxy.log.read_text(errors='replace'),
-                   'metrics': ask.http_request(world.lab.admin + '/metrics', 'GET', '').body.decode()}
+        written = {}
+        for proxy in world.lab.proxies:
+            for file in proxy.audit_file, proxy.log:
+                written[file.name] = file.read_text(errors='replace') if file.exists() else ''
+            if proxy.process:
+                written[f'metrics of {proxy.name}'] = ask.http_request(proxy.admin + '/metrics', 'GET', '').body.decode()
         for name, text in written.items():
             expect(VALUE not in text, f'an entry value in the {name}')
             expect(token('').rstrip(':') not in text, f'a token in the {name}')

@@ -1,7 +1,9 @@
 """What was admitted comes back, can be searched for and is counted, at the real Karbor, which forgets it all."""
 import collections
 import concurrent.futures
+import contextlib
 import json
+import sqlite3
 import urllib.parse
 
 import ask
@@ -338,8 +340,30 @@ def _add_verify(checks):
             expect(k.verify(tenant) == ({}, 0), f'{tenant}: {k.verify(tenant)}')
 
 
+def _add_down(checks):
+    @checks.check('ledger down: a creation with a map is a 503 that the client can read; all else goes on')
+    def down(world):
+        k, entries = keeper(world), {'x-acme--a': VALUE}
+        made = k.create(KEPT, entries)
+        create = 'checkpoint-create', lab.PROVIDER, world.plan(KEPT)
+        # A writer that does not let go: whoever else would write waits in vain.
+        with contextlib.closing(sqlite3.connect(str(world.lab.state / 'kept.sqlite'), isolation_level=None)) as other:
+            other.execute('BEGIN IMMEDIATE')
+            with world.makes(KEPT, 0):
+                run = k.cli(KEPT)(*create, *options(entries))
+            message = _fault(run, 503, '(ledger)')
+            with world.makes(KEPT, 1):
+                expect(k.cli(KEPT)(*create).exit == 0, 'a creation without a map needs no ledger')
+            expect(k.shown(KEPT, made) == {**OWN, **entries}, k.shown(KEPT, made))
+            expect(k.request('GET', CHECKPOINTS, KEPT).status == 200, 'no list')
+            other.execute('ROLLBACK')
+        lab.wait_for('the ledger back', 10, lambda: k.post(KEPT, entries).status == 200)
+        return message
+
+
 def add(checks):
     _add_kept(checks)
     _add_searches(checks)
     _add_counts(checks)
     _add_verify(checks)
+    _add_down(checks)

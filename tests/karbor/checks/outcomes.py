@@ -5,7 +5,7 @@ import time
 import lab
 
 from . import CHECKPOINTS, VALUE, expect
-from .keeper import KILLED, LEASE_SECONDS, LOST, OWN, REFUSED, keeper
+from .keeper import FULL, KILLED, LEASE_SECONDS, LOST, OWN, REFUSED, keeper
 
 ENTRIES = {'x-acme--lost': VALUE}
 # Killed this long after Karbor's answer went on to the proxy, in ms: before, while and after the ledger has it.
@@ -50,6 +50,14 @@ def end(checks):
         before, since = world.notes['open']
         left = LEASE_SECONDS + 15 - (time.monotonic() - since)
         lab.wait_for('the lease ended', max(left, 5), lambda: keeper(world).used(REFUSED) == before)
+
+
+    @checks.check('quota: usage is exported as a part of it')
+    def exported(world):
+        k = keeper(world)
+        name = 'karbor_admission_quota_used_ratio', frozenset({('tenant', FULL), ('quota', 'checkpoints')})
+        # Looked at twice a minute.
+        lab.wait_for('usage as it is', 45, lambda: world.metrics(k.proxy).get(name) == k.used(FULL) / 2)
 
 
 def add(checks):
