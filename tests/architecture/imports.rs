@@ -66,7 +66,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("verify", &["karbor", "ledger"]),
     ("demo", INSIDE),
     ("app", INSIDE),
-    ("main", EVERYTHING),
+    ("commands", EVERYTHING),
+    ("main", &["commands", "app::AppError", "config::ConfigErrors", "karbor", "ledger"]),
     ("lib", &[]),
 ];
 
@@ -186,6 +187,11 @@ fn sees_imports() {
     check("src/telemetry/log.rs", "use crate::config::Config;", &[1]);
     check("src/demo/mod.rs", "use crate::app::App;", &[1]);
     check("src/app.rs", "use crate::{config::Config, proxy::Proxy};\nuse crate::demo::StandIn;", &[2]);
-    check("src/main.rs", "use karbor_admission::app::App;\nuse karbor_admission::nothing::X;", &[2]);
+    check("src/main.rs", "use karbor_admission::app::AppError;\nuse karbor_admission::app::App;", &[2]);
+    check(
+        "src/commands/serve.rs",
+        "use karbor_admission::app::App;\nuse karbor_admission::nothing::X;\nuse super::arguments::X;",
+        &[2],
+    );
     check("src/extra/mod.rs", "", &[1]);
 }

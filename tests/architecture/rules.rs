@@ -108,7 +108,8 @@ fn environment(source: &Source) -> Vec<(usize, String)> {
 }
 
 fn endings(source: &Source) -> Vec<(usize, String)> {
-    if source.name == "src/main.rs" {
+    // The program is `main` and its commands; the rest is a library.
+    if ["main", "commands"].contains(&&*source.part()) {
         return Vec::new();
     }
     let call = |name: &str| vec![Piece::Mark("."), word(name), Piece::Mark("(")];
@@ -122,13 +123,16 @@ fn endings(source: &Source) -> Vec<(usize, String)> {
     }
     let mut wrong: Vec<(usize, String)> = Vec::new();
     for row in rows {
-        wrong
-            .extend(places(source, &row).into_iter().map(|line| (line, format!("{row:?}: only in main.rs"))));
+        wrong.extend(
+            places(source, &row)
+                .into_iter()
+                .map(|line| (line, format!("{row:?}: only in main and its commands"))),
+        );
     }
     wrong.extend(wrong_mentions(
         source,
         |path| matches!(path, ["std", "process", "exit" | "abort"]),
-        "only in main.rs",
+        "only in main and its commands",
     ));
     wrong.sort();
     wrong.dedup_by_key(|wrong| wrong.0);
@@ -275,6 +279,7 @@ fn only_main_ends_the_process() {
     let check = |text, lines: &[usize]| {
         check_snippet(endings, "src/app.rs", text, lines);
         check_snippet(endings, "src/main.rs", text, &[]);
+        check_snippet(endings, "src/commands/serve.rs", text, &[]);
     };
     check("fn f() { std::process::exit(1) }", &[1]);
     check("use std::process::{self, exit};", &[1]);
