@@ -3,15 +3,13 @@
 //! Text travels as bytes to MariaDB, because its columns are binary and compare so. Leaves what differs in
 //! schema and set-up to `dialect`.
 
-use std::sync::Arc;
-
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, MySql, MySqlConnection, Row as _, Sqlite, SqliteConnection};
 
 use super::dialect;
-use super::error::LedgerError;
+use super::error::{Cause, LedgerError};
 
 /// An argument of a statement.
 #[derive(Clone, Copy, Debug)]
@@ -161,5 +159,5 @@ impl Row {
 }
 
 fn unreadable(error: sqlx::Error) -> LedgerError {
-    LedgerError::Refused(Arc::new(error))
+    LedgerError::Refused(Cause::new(error))
 }

@@ -12,8 +12,9 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use super::connection::Connection;
-use super::error::LedgerError;
+use super::error::{Cause, LedgerError};
 use super::options::{Engine, MysqlOptions, MysqlTls, PasswordSource};
+use super::tls::{self, TlsFlaw};
 
 /// How an engine spells what the statements have in common.
 pub(super) struct Dialect {
@@ -108,7 +109,10 @@ pub(super) async fn connect_to_migrate(
             create_file(path)?;
             open_file(path, patience, Use::Write).await
         }
-        Engine::Mysql(server) => log_in(server, patience).await,
+        Engine::Mysql(server) => {
+            let entered = tokio::time::timeout(patience, log_in(server, patience)).await;
+            entered.unwrap_or(Err(LedgerError::Timeout(patience)))
+        }
     }
 }
 
@@ -155,21 +159,29 @@ pub(super) async fn log_in(server: &MysqlOptions, patience: Duration) -> Result<
         .no_engine_substitution(false)
         .timezone(None)
         .disable_statement_logging();
-    if let Some(file) = &server.ca_file {
-        options = options.ssl_ca(file);
+    if let (MysqlTls::Verify, Some(file)) = (server.tls, &server.ca_file) {
+        options = options.ssl_ca_from_pem(tls::authorities(file)?);
     }
     let password = server.password.read().map_err(|source| {
         let path = match &server.password {
             PasswordSource::File(path) => path.clone(),
             PasswordSource::None | PasswordSource::Given(_) => PathBuf::new(),
         };
-        LedgerError::File { path, source: Arc::new(source) }
+        LedgerError::PasswordFile { path, source: Arc::new(source) }
     })?;
     if let Some(password) = password {
         options = options.password(password.reveal());
     }
-    let connection = options.connect().await.map_err(classify)?;
-    let mut connection = Connection::Mysql(Box::new(connection));
+    let entered = options.connect().await.map_err(|error| match classify(error) {
+        // Denied, or TLS is wanted: MariaDB words the second as the first.
+        LedgerError::NotLetIn(cause)
+            if server.tls == MysqlTls::Off && matches!(number(cause.error()), Some(1045 | 3159)) =>
+        {
+            LedgerError::NotLetInOpenly(cause)
+        }
+        error => error,
+    });
+    let mut connection = Connection::Mysql(Box::new(entered?));
     let seconds = patience.as_secs().max(1);
     // Read committed: what is found is what others committed last, and no gaps are locked. A value that does
     // not fit is an error, not cut.
@@ -185,25 +197,28 @@ pub(super) async fn log_in(server: &MysqlOptions, patience: Duration) -> Result<
 
 /// What an error means for what comes next.
 pub(super) fn classify(error: sqlx::Error) -> LedgerError {
-    let kind: fn(Arc<sqlx::Error>) -> LedgerError = match &error {
-        sqlx::Error::Database(database) => match database.try_downcast_ref::<MySqlDatabaseError>() {
-            Some(mysql) => of_mysql(mysql.number()),
+    if let Some(flaw) = TlsFlaw::of(&error) {
+        return LedgerError::Insecure(flaw, Cause::new(error));
+    }
+    let kind: fn(Cause) -> LedgerError = match &error {
+        sqlx::Error::Database(database) => match number(&error) {
+            Some(number) => of_mysql(number),
             None => of_sqlite(database.code().as_deref()),
         },
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
             LedgerError::Unreachable
         }
-        sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => LedgerError::NotLetIn,
+        sqlx::Error::Configuration(_) => LedgerError::NotLetIn,
         _ => LedgerError::Refused,
     };
-    kind(Arc::new(error))
+    kind(Cause::new(error))
 }
 
-fn contended(error: Arc<sqlx::Error>) -> LedgerError {
-    LedgerError::Contended(Some(error))
+fn contended(cause: Cause) -> LedgerError {
+    LedgerError::Contended(Some(cause))
 }
 
-fn of_mysql(number: u16) -> fn(Arc<sqlx::Error>) -> LedgerError {
+fn of_mysql(number: u16) -> fn(Cause) -> LedgerError {
     match number {
         // Lock wait timeout; deadlock, also Galera's certification; changed since read; the same key twice:
         // another wrote it first, and the next try finds it.
@@ -213,13 +228,13 @@ fn of_mysql(number: u16) -> fn(Arc<sqlx::Error>) -> LedgerError {
         1040 | 1047 | 1053 | 1077 | 1079 | 1152..=1161 | 1184 | 1290 | 1317 | 1927 | 2006 | 2013 => {
             LedgerError::Unreachable
         }
-        // Access denied in its forms; no such database; the authentication asks for what we have not.
-        1044 | 1045 | 1049 | 1130 | 1251 | 1698 | 1820 | 1862 => LedgerError::NotLetIn,
+        // Access denied in its forms; no such database; the authentication asks for what we have not; TLS is wanted.
+        1044 | 1045 | 1049 | 1130 | 1251 | 1698 | 1820 | 1862 | 3159 => LedgerError::NotLetIn,
         _ => LedgerError::Refused,
     }
 }
 
-fn of_sqlite(code: Option<&str>) -> fn(Arc<sqlx::Error>) -> LedgerError {
+fn of_sqlite(code: Option<&str>) -> fn(Cause) -> LedgerError {
     let code = code.and_then(|code| code.parse::<u32>().ok()).unwrap_or_default();
     // The low byte is the class: busy, locked; cannot open, disk, not a database.
     match code & 0xff {
@@ -231,9 +246,11 @@ fn of_sqlite(code: Option<&str>) -> fn(Arc<sqlx::Error>) -> LedgerError {
 
 /// The index is there already.
 pub(super) fn is_duplicate_index(error: &LedgerError) -> bool {
-    let LedgerError::Refused(error) = error else { return false };
-    let database = error.as_database_error();
-    database
-        .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
-        .is_some_and(|error| error.number() == 1061)
+    matches!(error, LedgerError::Refused(cause) if number(cause.error()) == Some(1061))
+}
+
+/// By which MariaDB and MySQL name an error.
+fn number(error: &sqlx::Error) -> Option<u16> {
+    let database = error.as_database_error()?;
+    database.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }

@@ -35,6 +35,7 @@ mod sight;
 mod sqlite;
 mod sweep;
 mod thread;
+mod tls;
 mod transfer;
 mod usage;
 
@@ -45,7 +46,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use console::{Console, ConsoleError, Imported, migrate};
 pub use counters::Counts;
-pub use error::LedgerError;
+pub use error::{Cause, LedgerError};
 pub use map::Map;
 pub use options::{Engine, LedgerOptions, MysqlOptions, MysqlTls, Password, PasswordSource};
 pub use record::{Kept, Millis, State};
@@ -55,6 +56,7 @@ pub use show::Form;
 pub use sight::Sight;
 pub use sweep::Swept;
 pub use thread::{LedgerThread, Unfinished};
+pub use tls::TlsFlaw;
 pub use usage::{Holding, TenantUsage};
 
 use self::counters::Counters;

@@ -38,14 +38,15 @@ pub(super) async fn start(
     let patience = common.options.timeout.max(Duration::from_secs(10));
     let mut first = match timeout_at(Instant::now() + patience, door.enter(common)).await {
         Ok(Ok(connection)) => Some(connection),
-        Ok(Err(error @ LedgerError::Unreachable(_))) => {
+        Ok(Err(LedgerError::Unreachable(cause))) => {
             common.counters.up(false);
-            tracing::error!(cause = ?std::error::Error::source(&error), "calls of the ledger fail until it is");
+            tracing::error!(%cause, "calls of the ledger fail until it is");
             None
         }
         Ok(Err(error)) => return Err(error),
         Err(_elapsed) => {
             common.counters.up(false);
+            tracing::error!(cause = "it does not answer", "calls of the ledger fail until it is");
             None
         }
     };

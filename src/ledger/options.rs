@@ -51,8 +51,8 @@ pub struct MysqlOptions {
     pub database: Box<str>,
     /// How the connection is secured.
     pub tls: MysqlTls,
-    /// Certificates in PEM that the server's must lead to; none for those of the system. Only looked at
-    /// where the certificate is verified.
+    /// Authorities, as certificates in PEM, that are believed beside those of the system. Read at each login
+    /// where the certificate is verified, and only there.
     pub ca_file: Option<PathBuf>,
 }
 

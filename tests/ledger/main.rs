@@ -14,4 +14,5 @@ mod settling;
 mod stage;
 mod start;
 mod time;
+mod tls;
 mod trouble;

@@ -32,6 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SERVER: &str = "LEDGER_TEST_MARIADB";
 /// The port of another node of the same Galera cluster, where there is one.
 const OTHER_NODE: &str = "LEDGER_TEST_MARIADB_NODE";
+/// The folder with the authorities of its certificate, where it offers TLS: `ca.pem`, and `other.pem` that is not.
+const AUTHORITIES: &str = "LEDGER_TEST_MARIADB_TLS";
+/// The port of another server, which takes encrypted connections only, and whose certificate has expired.
+const STRICT: &str = "LEDGER_TEST_MARIADB_STRICT";
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -82,6 +86,16 @@ impl Stage {
         });
         let engine = Engine::Mysql(MysqlOptions { database: database.into(), ..server });
         Some(Self::with(engine, folder()))
+    }
+
+    /// As `mariadb`, with the folder of its authorities and the port of the strict one; none of a cluster.
+    pub(crate) fn mariadb_with_tls() -> Option<(Self, PathBuf, u16)> {
+        if std::env::var_os(OTHER_NODE).is_some() {
+            return None;
+        }
+        let stage = Self::mariadb()?;
+        let folder = std::env::var_os(AUTHORITIES).expect("the folder of the authorities");
+        Some((stage, folder.into(), std::env::var(STRICT).unwrap().parse().unwrap()))
     }
 
     /// The ledger of the process that started this one, which is its owner: `sqlite:PATH` or `mysql:DATABASE`.

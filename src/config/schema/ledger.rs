@@ -36,7 +36,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     inherit(
         "ledger.ca_file",
         FILE,
-        "PEM certificates that the server's must lead to; without it, those of the system",
+        "PEM certificates of authorities that are believed beside those of the system",
     ),
     set("ledger.connections", Kind::Number(1, 1000), "4", "connections of this process to `mysql://`"),
     set("ledger.timeout", TIME, "\"2s\"", "for one call of the ledger, waiting included"),
