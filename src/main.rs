@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Command::Usage { tenant, form, ledger } => {
             console::usage(&ledger, tenant.map(TenantId::new), form.form())
         }
-        Command::Export { file, ledger } => console::export(&ledger, file.as_deref()),
+        Command::Export { file, resume, ledger } => console::export(&ledger, file.as_deref(), resume),
         Command::Import { file, ledger } => console::import(&ledger, file.as_deref()),
         Command::Verify { what, ledger } => console::verify(&ledger, &what),
         Command::Migrate(ledger) => console::migrate(&ledger),

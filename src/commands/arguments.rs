@@ -89,10 +89,15 @@ pub(crate) enum Command {
     },
     /// Write every entry of the ledger as a line of JSON.
     ///
-    /// What is written while a proxy works may miss its latest entries.
+    /// What is written while a proxy works may miss its latest entries, and has the others as they stood when
+    /// they were written. To move a ledger, stop the proxies first.
     Export {
-        /// The file to write; standard output without it. It must not be there yet.
+        /// The file to write; standard output without it. It must not be there yet, and is there once it is
+        /// whole; until then it is FILE.part.
         file: Option<PathBuf>,
+        /// Go on with FILE.part, where an export was cut short.
+        #[arg(long, requires = "file")]
+        resume: bool,
         #[command(flatten)]
         ledger: ServeArguments,
     },

@@ -60,18 +60,22 @@ pub(crate) fn usage(ledger: &ServeArguments, tenant: Option<TenantId>, form: For
 }
 
 /// Writes every entry.
-pub(crate) fn export(ledger: &ServeArguments, file: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) fn export(ledger: &ServeArguments, file: Option<&Path>, resumes: bool) -> anyhow::Result<()> {
     let (options, _) = configured_ledger(ledger)?;
     let console = Console::open(&options)?;
-    let mut out: Box<dyn Write> = match file {
-        Some(path) => {
-            Box::new(File::create_new(path).with_context(|| format!("cannot write {}", path.display()))?)
+    let told = |written| tell(&format!("{written} entries"));
+    let done = match file {
+        Some(path) => console.export_to(path, resumes, told)?,
+        None => {
+            let new = console.export(&mut BufWriter::new(io::stdout().lock()), told)?;
+            ledger::Exported { new, earlier: 0 }
         }
-        None => Box::new(io::stdout().lock()),
     };
-    let written =
-        console.export(&mut BufWriter::new(&mut out), |written| tell(&format!("{written} entries")))?;
-    Ok(writeln!(io::stderr(), "{written} entries exported")?)
+    let all = done.new + done.earlier;
+    if done.earlier > 0 {
+        return Ok(writeln!(io::stderr(), "{all} entries exported, {} of them earlier", done.earlier)?);
+    }
+    Ok(writeln!(io::stderr(), "{all} entries exported")?)
 }
 
 /// Reads an export.

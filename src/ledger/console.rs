@@ -1,7 +1,8 @@
 //! What an operator does with a ledger from the command line. Leaves printing, and where lines come from and
 //! go to, to the caller.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -9,12 +10,12 @@ use tokio::runtime::{Builder, Runtime};
 use super::error::LedgerError;
 use super::options::LedgerOptions;
 use super::search::Search;
-use super::transfer::{Export, Heading, Import, Line};
+use super::transfer::{Heading, Import, Line};
 use super::{Clock, Kept, Ledger, LedgerThread, Sight, TenantUsage, dialect, schema};
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
 
 /// Entries of one query, and of one transaction.
-const PAGE: usize = 200;
+pub(super) const PAGE: usize = 200;
 /// A command waits longer than a request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -35,6 +36,30 @@ pub enum ConsoleError {
         /// Why not.
         what: String,
     },
+    /// A file cannot be written, or is in the way.
+    #[error("cannot write {}", .path.display())]
+    Unwritable {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// An export was begun there and not finished.
+    #[error("{} is there: an export that was cut short, or one under way", .0.display())]
+    Begun(PathBuf),
+    /// Another export writes it at the moment.
+    #[error("{} is being written by another export", .0.display())]
+    UnderWay(PathBuf),
+    /// What is to be gone on with is not what an export leaves.
+    #[error("{} is not of an export that was cut short", .0.display())]
+    NoExport(PathBuf, #[source] Box<Self>),
+    /// The last entry of what is to be gone on with is not in this ledger.
+    #[error("the last entry of {} is not in this ledger", .0.display())]
+    OtherLedger(PathBuf),
+    /// An export ended before it was whole.
+    #[error("the export was cut short")]
+    CutShort(#[source] Box<Self>),
 }
 
 impl ConsoleError {
@@ -47,13 +72,25 @@ impl ConsoleError {
             Self::Foreign { .. } => {
                 Some("what stands before it is imported; the same import, mended, goes on from there")
             }
+            Self::Unwritable { .. } => {
+                Some("the file must not be there yet, and its folder be yours to write to")
+            }
+            Self::Begun(_) => Some("--resume goes on with it; or remove it"),
+            Self::UnderWay(_) => Some("wait for its end"),
+            Self::NoExport(..) => Some("nothing was written; remove it, or name another file"),
+            Self::OtherLedger(_) => {
+                Some("it is another ledger's, or that entry is gone since: remove the file, and export anew")
+            }
+            Self::CutShort(_) => {
+                Some("what is written stays: the same command with --resume goes on from there")
+            }
         }
     }
 }
 
 /// An open ledger, on the calling thread. Sweeps nothing, migrates nothing.
 pub struct Console {
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     thread: Option<LedgerThread>,
     runtime: Runtime,
 }
@@ -81,6 +118,13 @@ impl Console {
         // A server out of reach is no error to the ledger; here it is, before a word is printed.
         console.runtime.block_on(console.ledger.usage_of_all(1, None, None))?;
         Ok(console)
+    }
+
+    pub(super) fn ask<T>(
+        &self,
+        asked: impl Future<Output = Result<T, LedgerError>>,
+    ) -> Result<T, ConsoleError> {
+        Ok(self.runtime.block_on(asked)?)
     }
 
     /// Hands on every map that the search finds, at most `most`, page by page; how many.
@@ -161,31 +205,6 @@ impl Console {
         }
     }
 
-    /// Writes every entry as a line of JSON, in order of time, behind a line that names the format; how many.
-    /// `progress` is told after each page.
-    ///
-    /// # Errors
-    /// When the ledger cannot say, or a line cannot be written.
-    pub fn export(&self, out: &mut impl Write, mut progress: impl FnMut(u64)) -> Result<u64, ConsoleError> {
-        write_line(out, &Heading::THIS)?;
-        let (mut after, mut written): (Box<str>, u64) = ("".into(), 0);
-        loop {
-            let most = i64::try_from(PAGE).unwrap_or(i64::MAX);
-            let lines = self.runtime.block_on(self.ledger.ask_to_read(Export { most, after }))?;
-            for line in &lines {
-                write_line(out, line)?;
-            }
-            written += lines.len() as u64;
-            progress(written);
-            match lines.into_iter().next_back() {
-                Some(last) => after = last.id,
-                None => break,
-            }
-        }
-        out.flush()?;
-        Ok(written)
-    }
-
     /// Reads lines of an export and writes what is new. What is there stays as it is, so that an import that
     /// was cut short is finished by starting it again. `progress` is told after each transaction.
     ///
@@ -258,17 +277,12 @@ pub fn migrate(options: &LedgerOptions) -> Result<(i64, i64), LedgerError> {
     })
 }
 
-fn write_line(out: &mut impl Write, line: &impl serde::Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, line)?;
-    out.write_all(b"\n")
-}
-
-fn foreign(number: u64, what: impl Into<String>) -> ConsoleError {
+pub(super) fn foreign(number: u64, what: impl Into<String>) -> ConsoleError {
     ConsoleError::Foreign { number, what: what.into() }
 }
 
 /// The entry of a line; none for the heading, and for an empty line.
-fn parse(number: u64, text: &str) -> Result<Option<Line>, ConsoleError> {
+pub(super) fn parse(number: u64, text: &str) -> Result<Option<Line>, ConsoleError> {
     let foreign = |what: String| foreign(number, what);
     if number == 1 {
         return match serde_json::from_str::<Heading>(text) {

@@ -118,6 +118,20 @@ impl Operation for Export {
     }
 }
 
+/// Whether there is an entry of that id.
+pub(super) struct IsThere {
+    pub(super) id: Box<str>,
+}
+
+impl Operation for IsThere {
+    type Answer = bool;
+    const READS: bool = true;
+
+    async fn run(&mut self, connection: &mut Connection) -> Result<Done<bool>, LedgerError> {
+        Ok(Done::Keep(find(connection, &self.id).await?.is_some()))
+    }
+}
+
 /// Writes entries that are not there yet. One whose id or checkpoint is there stays as it is there.
 pub(super) struct Import {
     pub(super) lines: Vec<Line>,

@@ -6,6 +6,7 @@
 
 mod commands;
 mod console;
+mod exporting;
 mod kill;
 mod model;
 mod quotas;
