@@ -4,6 +4,7 @@ Leaves clients to `clients`, what is measured to `latency` and `memory`.
 """
 
 import http.client
+import json
 import multiprocessing
 import os
 import pathlib
@@ -17,11 +18,23 @@ import tempfile
 import time
 
 PROJECT = "9a3cfd1e0f9f4b3b8d0f8f0f3a1b2c3d"
-TOKEN = f"user:{PROJECT}"
 # The stand-in's only one.
 PROVIDER = "6f1ad2a4-4f0c-4f2b-9a55-0d6c4d9f0001"
-CHECKPOINTS = f"/v1/{PROJECT}/providers/{PROVIDER}/checkpoints"
+IMAGE = {"id": "7c0c4a52-93b5-4a3e-b6f5-5d7d7b1f0001", "type": "OS::Glance::Image", "name": "load"}
 PATIENCE = 60
+
+
+def project(number):
+    """One of any number of projects; none of them is PROJECT."""
+    return f"{number:032x}"
+
+
+def checkpoints(of=PROJECT):
+    """The path of a project's checkpoints."""
+    return f"/v1/{of}/providers/{PROVIDER}/checkpoints"
+
+
+CHECKPOINTS = checkpoints()
 
 
 def raise_file_limit():
@@ -37,10 +50,22 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def head(method, path, *fields):
-    """A request head of our tenant."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: karbor.test", f"X-Auth-Token: {TOKEN}", *fields]
+def head(method, path, *fields, project=PROJECT):
+    """A request head of a tenant."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: karbor.test", f"X-Auth-Token: user:{project}", *fields]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def ask(port, request):
+    """The body of the answer, which must be 200."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+        client.sendall(request)
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        body = answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"{answer.status}: {body.decode()}")
+    return body
 
 
 def until(what, holds):
@@ -59,8 +84,9 @@ def listens(port):
 class Child:
     """A process of ours, ended with the block."""
 
-    def __init__(self, *command, stdout=subprocess.DEVNULL):
-        self.process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.DEVNULL)
+    def __init__(self, *command, stdout=subprocess.DEVNULL, environment=None):
+        everything = {**os.environ, **(environment or {})}
+        self.process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.DEVNULL, env=everything)
 
     def __enter__(self):
         return self
@@ -88,19 +114,30 @@ class StandIn(Child):
             named = re.search(r'"plan_id": "([0-9a-f-]{36})"', line)
             self.plan = named and named[1]
 
+    def new_plan(self, project):
+        """Makes a plan of another project; its id."""
+        plan = {"name": "load", "provider_id": PROVIDER, "parameters": {}, "resources": [IMAGE]}
+        body = json.dumps({"plan": plan}).encode()
+        fields = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+        answer = ask(self.port, head("POST", f"/v1/{project}/plans", *fields, project=project) + body)
+        return json.loads(answer)["plan"]["id"]
+
 
 class Proxy(Child):
-    """The proxy as shipped, but for addresses and `settings`."""
+    """The proxy as shipped, but for addresses, places and `settings`. Its ledger is a file of its own, unless
+    `ledger` is another URL; what that needs in the environment is in `environment`."""
 
-    def __init__(self, binary, karbor, settings=""):
+    def __init__(self, binary, karbor, settings="", ledger=None, environment=None):
         self.port, self.admin = free_port(), free_port()
         self._folder = tempfile.TemporaryDirectory()
-        drop_in = pathlib.Path(self._folder.name, "load.toml")
-        drop_in.write_text(
+        self.config = pathlib.Path(self._folder.name, "load.toml")
+        ledger = ledger or f"sqlite:{self._folder.name}/ledger.sqlite"
+        self.config.write_text(
             f'server.listen = "127.0.0.1:{self.port}"\nadmin.listen = "127.0.0.1:{self.admin}"\n'
-            f'upstream.endpoints = ["http://127.0.0.1:{karbor}"]\naudit.file = "{drop_in}.audit"\n{settings}'
+            f'upstream.endpoints = ["http://127.0.0.1:{karbor}"]\naudit.file = "{self.config}.audit"\n'
+            f'ledger.url = "{ledger}"\n{settings}'
         )
-        super().__init__(binary, "serve", "--config", str(drop_in))
+        super().__init__(binary, "serve", "--config", str(self.config), environment=environment)
         until("the proxy listens", lambda: listens(self.port))
         until("it has noticed that nobody came", lambda: self.connections() == 0)
 
