@@ -1,7 +1,7 @@
 //! The statements on one entry that several operations have in common.
 
 use super::charge::{Charged, charge, release, shares_of};
-use super::connection::{Connection, Value};
+use super::connection::{Connection, Row, Value};
 use super::error::LedgerError;
 use super::map;
 use super::record::{Millis, Record, State, state};
@@ -100,15 +100,35 @@ pub(super) struct Found {
 
 pub(super) async fn find(connection: &mut Connection, id: &str) -> Result<Option<Found>, LedgerError> {
     let row = connection.row("SELECT id, tenant, state, map FROM entry WHERE id = ?", &[id.into()]).await?;
-    row.map(|row| {
-        Ok(Found {
-            id: row.text(0)?,
-            tenant: row.text(1)?,
-            state: state(&row.text(2)?)?,
-            map: map::read(&row.text(3)?)?,
-        })
+    row.as_ref().map(found).transpose()
+}
+
+fn found(row: &Row) -> Result<Found, LedgerError> {
+    Ok(Found {
+        id: row.text(0)?,
+        tenant: row.text(1)?,
+        state: state(&row.text(2)?)?,
+        map: map::read(&row.text(3)?)?,
     })
-    .transpose()
+}
+
+/// The entry that a checkpoint, by tenant, provider and name, is bound to, and the entry with this id: by one
+/// question. They may be the same.
+pub(super) async fn find_both(
+    connection: &mut Connection,
+    id: &str,
+    [tenant, provider, checkpoint]: [&str; 3],
+) -> Result<(Option<Found>, Option<Found>), LedgerError> {
+    let sql = "SELECT id, tenant, state, map FROM entry WHERE id = ? UNION ALL \
+               SELECT id, tenant, state, map FROM entry WHERE checkpoint = ? AND tenant = ? AND provider = ?";
+    let values = [id, checkpoint, tenant, provider].map(Value::Text);
+    let (mut bound, mut own) = (None, None);
+    for row in &connection.rows(sql, &values).await? {
+        let found = found(row)?;
+        // Where it is found by both, it comes twice.
+        if found.id == id && own.is_none() { own = Some(found) } else { bound = Some(found) }
+    }
+    Ok((bound, own))
 }
 
 /// The entry that a checkpoint is bound to.

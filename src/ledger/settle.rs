@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::charge::{Charged, charge};
 use super::connection::Connection;
-use super::entry::{Footing, bound_to, find, insert, insert_terms, keep, remove};
+use super::entry::{Footing, find, find_both, insert, insert_terms, keep, remove};
 use super::error::LedgerError;
 use super::job::{Done, Operation};
 use super::record::{Millis, Record, State, fitting};
@@ -38,18 +38,16 @@ impl Operation for Commit {
 
     async fn run(&mut self, connection: &mut Connection) -> Result<Done<()>, LedgerError> {
         let Self { record, provider, checkpoint, now } = self;
-        match bound_to(connection, &record.tenant, provider, checkpoint).await? {
+        let (bound, own) =
+            find_both(connection, &record.id, [&record.tenant, &**provider, &**checkpoint]).await?;
+        match bound {
             // A sight of the checkpoint was quicker, or this is the second time; it may even be deleted.
-            Some(id) if *id == *record.id => return Ok(Done::Keep(())),
+            Some(bound) if *bound.id == *record.id => return Ok(Done::Keep(())),
             // Noted without its map, or taken for another's.
-            Some(id) => {
-                if let Some(other) = find(connection, &id).await? {
-                    remove(connection, &other).await?;
-                }
-            }
+            Some(other) => remove(connection, &other).await?,
             None => {}
         }
-        match find(connection, &record.id).await? {
+        match own {
             Some(entry) => keep(connection, &entry, provider, checkpoint, *now).await?,
             // The lease ended long ago.
             None => {
