@@ -11,7 +11,7 @@ use super::error::LedgerError;
 use super::options::LedgerOptions;
 use super::search::Search;
 use super::transfer::{Heading, Import, Line};
-use super::{Clock, Kept, Ledger, LedgerThread, Sight, TenantUsage, dialect, schema};
+use super::{Clock, Kept, KeptMap, Ledger, LedgerThread, Sight, TenantUsage, dialect, schema};
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
 
 /// Entries of one query, and of one transaction.
@@ -159,7 +159,7 @@ impl Console {
         &self,
         provider: &ProviderId,
         checkpoints: &[CheckpointId],
-    ) -> Result<Vec<Kept>, ConsoleError> {
+    ) -> Result<Vec<KeptMap>, ConsoleError> {
         Ok(self.runtime.block_on(self.ledger.read(provider, checkpoints))?)
     }
 
@@ -167,7 +167,7 @@ impl Console {
     ///
     /// # Errors
     /// When it is not known to be done.
-    pub fn sighted(&self, sights: Vec<Sight>) -> Result<Vec<Kept>, ConsoleError> {
+    pub fn sighted(&self, sights: Vec<Sight>) -> Result<Vec<KeptMap>, ConsoleError> {
         Ok(self.runtime.block_on(self.ledger.sighted(sights))?)
     }
 

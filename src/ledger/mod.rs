@@ -51,7 +51,7 @@ pub use error::{Cause, LedgerError};
 pub use export::Exported;
 pub use map::Map;
 pub use options::{Engine, LedgerOptions, MysqlOptions, MysqlTls, Password, PasswordSource};
-pub use record::{Kept, Millis, State};
+pub use record::{Kept, KeptMap, Millis, State};
 pub use reserve::{Claim, Outcome, Reservation};
 pub use search::{After, Matches, Search, Term};
 pub use show::Form;
@@ -208,7 +208,7 @@ impl Ledger {
         &self,
         provider: &ProviderId,
         checkpoints: &[CheckpointId],
-    ) -> Result<Vec<Kept>, LedgerError> {
+    ) -> Result<Vec<KeptMap>, LedgerError> {
         let provider = fitting(provider.as_str()).into();
         let checkpoints = checkpoints.iter().map(|checkpoint| fitting(checkpoint.as_str()).into()).collect();
         self.ask_to_read(read::Read { provider, checkpoints }).await
@@ -263,7 +263,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When it is not known to be done.
-    pub async fn sighted(&self, sights: Vec<Sight>) -> Result<Vec<Kept>, LedgerError> {
+    pub async fn sighted(&self, sights: Vec<Sight>) -> Result<Vec<KeptMap>, LedgerError> {
         let mut tenants: Vec<Box<str>> =
             sights.iter().map(|sight| fitting(sight.tenant.as_str()).into()).collect();
         tenants.sort_unstable();

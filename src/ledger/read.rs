@@ -5,7 +5,7 @@ use super::entry::marks;
 use super::error::LedgerError;
 use super::job::{Done, Operation};
 use super::map::digest;
-use super::record::{KEPT, Kept};
+use super::record::{KEPT, KEPT_MAP, Kept, KeptMap};
 use super::search::{After, Matches, Term, is_in};
 
 /// Checkpoints of one query; a page of Karbor's has at most 1000.
@@ -22,23 +22,23 @@ pub(super) struct Read {
 }
 
 impl Operation for Read {
-    type Answer = Vec<Kept>;
+    type Answer = Vec<KeptMap>;
     const READS: bool = true;
 
-    async fn run(&mut self, connection: &mut Connection) -> Result<Done<Vec<Kept>>, LedgerError> {
+    async fn run(&mut self, connection: &mut Connection) -> Result<Done<Vec<KeptMap>>, LedgerError> {
         let mut found = Vec::new();
         for some in self.checkpoints.chunks(CHECKPOINTS) {
             // Few sizes make few statements, which stay prepared; a name may stand there twice.
             let size = some.len().next_power_of_two();
             let sql = format!(
-                "SELECT {KEPT} FROM entry e WHERE e.checkpoint IN ({}) AND e.provider = ?",
+                "SELECT {KEPT_MAP} FROM entry e WHERE e.checkpoint IN ({}) AND e.provider = ?",
                 marks(size)
             );
             let names = some.iter().chain(std::iter::repeat(&some[0])).take(size);
             let mut values: Vec<Value<'_>> = names.map(|name| Value::Text(name)).collect();
             values.push(Value::Text(&self.provider));
             for row in &connection.rows(&sql, &values).await? {
-                found.push(Kept::of(row)?.1);
+                found.push(KeptMap::of(row)?);
             }
         }
         Ok(Done::Keep(found))

@@ -92,6 +92,41 @@ impl Kept {
     }
 }
 
+/// A kept map, as far as answers need it: a list asks for a thousand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptMap {
+    /// Whose checkpoint it is.
+    pub tenant: TenantId,
+    /// Which, at the provider that was asked for.
+    pub checkpoint: CheckpointId,
+    /// Kept or deleted.
+    pub state: State,
+    /// The map, in the order in which it was sent; empty where the creation had none.
+    pub map: Map,
+}
+
+/// Columns of [`KeptMap::of`], in order.
+pub(super) const KEPT_MAP: &str = "e.tenant, e.checkpoint, e.state, e.map";
+
+impl KeptMap {
+    /// The row of [`KEPT_MAP`].
+    pub(super) fn of(row: &Row) -> Result<Self, LedgerError> {
+        Ok(Self {
+            tenant: TenantId::new(row.text(0)?),
+            checkpoint: CheckpointId::new(row.text(1)?),
+            state: state(&row.text(2)?)?,
+            map: map::read(&row.text(3)?)?,
+        })
+    }
+}
+
+impl From<Kept> for KeptMap {
+    fn from(kept: Kept) -> Self {
+        let Kept { tenant, checkpoint, state, map, .. } = kept;
+        Self { tenant, checkpoint, state, map }
+    }
+}
+
 pub(super) fn state(word: &str) -> Result<State, LedgerError> {
     State::of(word).ok_or(LedgerError::Unreadable("a state is none of ours"))
 }

@@ -7,7 +7,7 @@ use super::connection::{Connection, Value};
 use super::entry::{Found, bound_to, find, keep};
 use super::error::LedgerError;
 use super::job::{Done, Operation};
-use super::record::{KEPT, Kept, Millis, fitting};
+use super::record::{KEPT_MAP, KeptMap, Millis, fitting};
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
 
 const DAY: Millis = 86_400_000;
@@ -55,9 +55,9 @@ pub(super) struct Tie {
 
 impl Operation for Tie {
     /// The entries that were tied.
-    type Answer = Vec<Kept>;
+    type Answer = Vec<KeptMap>;
 
-    async fn run(&mut self, connection: &mut Connection) -> Result<Done<Vec<Kept>>, LedgerError> {
+    async fn run(&mut self, connection: &mut Connection) -> Result<Done<Vec<KeptMap>>, LedgerError> {
         let mut alike: BTreeMap<[&str; 3], Vec<&Sight>> = BTreeMap::new();
         for sight in &self.sights {
             let [tenant, provider, checkpoint] = names(sight);
@@ -75,9 +75,9 @@ impl Operation for Tie {
             let Some(entry) = only_candidate(connection, sight, self.now).await? else { continue };
             let [_, provider, checkpoint] = names(sight);
             keep(connection, &entry, &provider, &checkpoint, self.now).await?;
-            let sql = format!("SELECT {KEPT} FROM entry e WHERE e.id = ?");
+            let sql = format!("SELECT {KEPT_MAP} FROM entry e WHERE e.id = ?");
             if let Some(row) = connection.row(&sql, &[entry.id.as_str().into()]).await? {
-                tied.push(Kept::of(&row)?.1);
+                tied.push(KeptMap::of(&row)?);
             }
         }
         Ok(Done::Keep(tied))

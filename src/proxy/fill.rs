@@ -10,7 +10,7 @@ use super::Proxy;
 use super::read::Place;
 use crate::karbor::answer::{Filling, Seen, Sketch, Status, fill, read_one};
 use crate::karbor::{CheckpointId, TenantId};
-use crate::ledger::{Kept, LedgerError, Map, Sight, State};
+use crate::ledger::{KeptMap, LedgerError, Map, Sight, State};
 use crate::telemetry::exchange::Exchange;
 use crate::telemetry::metrics::LedgerOperation;
 
@@ -33,9 +33,9 @@ pub(super) struct Filled {
 }
 
 impl KeptMaps {
-    pub(super) fn of(kept: Vec<Kept>) -> Self {
+    pub(super) fn of(kept: impl IntoIterator<Item = KeptMap>) -> Self {
         let mut maps = Self::default();
-        for Kept { checkpoint, tenant, map, .. } in kept {
+        for KeptMap { checkpoint, tenant, map, .. } in kept {
             maps.put(checkpoint, (tenant, map));
         }
         maps
@@ -107,7 +107,7 @@ pub(super) async fn kept_for(
     Ok(KeptMaps::of(kept))
 }
 
-fn sights_of(place: &Place, checkpoints: &[&Seen], kept: &[Kept]) -> Vec<Sight> {
+fn sights_of(place: &Place, checkpoints: &[&Seen], kept: &[KeptMap]) -> Vec<Sight> {
     let known: HashSet<&CheckpointId> = kept.iter().map(|kept| &kept.checkpoint).collect();
     let unknown = checkpoints.iter().filter(|seen| !known.contains(&seen.id));
     unknown

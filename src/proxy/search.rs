@@ -113,7 +113,7 @@ async fn candidates(proxy: &Proxy, query: &ListQuery, place: &Place) -> Result<O
         after: None,
     };
     let Matches { kept, after } = proxy.ask(LedgerOperation::Find, ledger.matching(search)).await?;
-    let kept = KeptMaps::of(kept);
+    let kept = KeptMaps::of(kept.into_iter().map(Into::into));
     let left = kept.checkpoints().cloned().collect();
     let mut share = proxy.budget.answer_share();
     let few = after.is_none() && share.hold(kept.bytes());

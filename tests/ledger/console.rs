@@ -153,7 +153,7 @@ fn finds_and_adds_up_page_by_page() {
         let search = Search { terms: terms.iter().map(term).collect(), ..Search::default() };
         let mut lines = Vec::new();
         let number = console.find(search, most, |kept| {
-            lines.push(outline(kept));
+            lines.push(outline(&kept.clone().into()));
             Ok(())
         });
         assert_eq!(number.unwrap(), lines.len() as u64);

@@ -335,7 +335,7 @@ impl Pair {
                 let terms = vec![Term { key: key.into(), value: value.map(Into::into) }];
                 let search = Search { terms, most: 100, ..Search::default() };
                 let found = self.open.ledger.matching(search).await.unwrap().kept;
-                let mut found: Vec<String> = found.iter().map(outline).collect();
+                let mut found: Vec<String> = found.into_iter().map(|kept| outline(&kept.into())).collect();
                 found.sort();
                 let fits = |entry: &Entry| {
                     MAPS[entry.map].iter().any(|(k, v)| *k == key && value.is_none_or(|value| value == *v))

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use karbor_admission::karbor::{CheckpointId, ProviderId, TenantId};
 use karbor_admission::ledger::{
-    Claim, Clock, Engine, Holding, Kept, Ledger, LedgerOptions, LedgerThread, Map, MysqlOptions, MysqlTls,
+    Claim, Clock, Engine, Holding, KeptMap, Ledger, LedgerOptions, LedgerThread, Map, MysqlOptions, MysqlTls,
     Outcome, Password, PasswordSource, Reservation,
 };
 use karbor_admission::policy::{
@@ -241,7 +241,7 @@ impl Open {
         self.ledger.forget(&TenantId::new(tenant), &provider(), &checkpoint).await.unwrap()
     }
 
-    pub(crate) async fn read(&self, checkpoints: &[&str]) -> Vec<Kept> {
+    pub(crate) async fn read(&self, checkpoints: &[&str]) -> Vec<KeptMap> {
         let checkpoints: Vec<_> = checkpoints.iter().map(|id| CheckpointId::new(*id)).collect();
         self.ledger.read(&provider(), &checkpoints).await.unwrap()
     }
@@ -290,7 +290,7 @@ pub(crate) fn holding(holding: &Holding) -> String {
     format!("{name} {}/{}/{}", usage.checkpoints, usage.entries, usage.bytes)
 }
 
-pub(crate) fn outline(kept: &Kept) -> String {
+pub(crate) fn outline(kept: &KeptMap) -> String {
     let map: Vec<String> = kept.map.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let line = format!("{}/{} {} {}", kept.tenant, kept.checkpoint, kept.state.as_str(), map.join(","));
     line.trim_end().to_owned()
