@@ -53,7 +53,10 @@ where
         let (filling, map) = merge(place.own, kept)?;
         if let Some(map) = map {
             let (before, text) = (body.get(copied..place.range.start)?, place.text(&map)?);
-            out.reserve(if copied == 0 { body.len() + text.len() } else { 0 });
+            if copied == 0 {
+                // The others are like the first; or it alone is long.
+                out.reserve(body.len() + (text.len() * sketch.checkpoints.len()).min(body.len()));
+            }
             out.extend_from_slice(before);
             out.extend_from_slice(&text);
             copied = place.range.end;
@@ -123,7 +126,7 @@ fn merge<K: AsRef<str>, V: AsRef<str>>(
     // Whether Karbor's answer has it already. The standard hasher is keyed at random.
     let mut wanted: HashMap<&str, (&str, bool)> =
         kept.iter().map(|(key, value)| (key.as_ref(), (value.as_ref(), false))).collect();
-    let mut merged = Merged::default();
+    let mut merged = Merged::of(own.as_deref().map_or(0, str::len), kept);
     let mut lacking = wanted.len();
     for (key, value) in own_entries.0 {
         let (key_text, value_text) = (raw::text(key), raw::text(value));
@@ -165,10 +168,15 @@ fn inside(value: &str) -> Option<Cow<'_, str>> {
 }
 
 /// A map in the form Python writes it.
-#[derive(Default)]
 struct Merged(Vec<u8>);
 
 impl Merged {
+    /// With room for Karbor's own entries and those that are kept, if few bytes need an escape.
+    fn of<K: AsRef<str>, V: AsRef<str>>(own_bytes: usize, kept: &[(K, V)]) -> Self {
+        let kept = kept.iter().map(|(key, value)| key.as_ref().len() + value.as_ref().len() + 8);
+        Self(Vec::with_capacity(own_bytes + kept.sum::<usize>() + 2))
+    }
+
     fn own(&mut self, key: &RawValue, value: &RawValue) {
         self.begin();
         self.0.extend_from_slice(key.get().as_bytes());

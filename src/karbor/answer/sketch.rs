@@ -155,19 +155,19 @@ pub fn read_list(body: &[u8]) -> Option<Sketch> {
     #[derive(Deserialize)]
     struct Answer<'b> {
         #[serde(borrow)]
-        checkpoints: &'b RawValue,
+        checkpoints: Vec<&'b RawValue>,
         #[serde(borrow, default, deserialize_with = "present")]
         checkpoints_links: Option<&'b RawValue>,
     }
     let answer: Answer<'_> = raw::document(body)?;
-    let items: Vec<&RawValue> = serde_json::from_str(answer.checkpoints.get()).ok()?;
+    let items = answer.checkpoints;
     if items.len() > MAX_CHECKPOINTS {
         return None;
     }
     let mut sketch = Sketch {
         checkpoints: Vec::with_capacity(items.len().min(1000)),
         next: answer.checkpoints_links.and_then(next_link),
-        list: Some(raw::range(body, answer.checkpoints)?),
+        list: Some(around(body, &items)?),
         links: match answer.checkpoints_links {
             Some(links) => Some(raw::range(body, links)?),
             None => None,
@@ -178,6 +178,25 @@ pub fn read_list(body: &[u8]) -> Option<Sketch> {
         sketch.see(body, item);
     }
     Some(sketch)
+}
+
+/// Where the list of these items stands, brackets included: to have read it as a value as well would be to read
+/// all of it once more.
+fn around(body: &[u8], items: &[&RawValue]) -> Option<Range<usize>> {
+    let (Some(first), Some(last)) = (items.first(), items.last()) else { return empty(body) };
+    let before = body.get(..raw::range(body, first)?.start)?.trim_ascii_end().strip_suffix(b"[")?;
+    let behind = body.get(raw::range(body, last)?.end..)?.trim_ascii_start().strip_prefix(b"]")?;
+    Some(before.len()..body.len() - behind.len())
+}
+
+fn empty(body: &[u8]) -> Option<Range<usize>> {
+    #[derive(Deserialize)]
+    struct Answer<'b> {
+        #[serde(borrow)]
+        checkpoints: &'b RawValue,
+    }
+    let answer: Answer<'_> = raw::document(body)?;
+    raw::range(body, answer.checkpoints)
 }
 
 impl Sketch {
