@@ -259,7 +259,8 @@ impl Ledger {
 
     /// Checkpoints in an answer of Karbor's that [`Ledger::read`] did not know. One that can be of exactly one
     /// reservation, and is the only one that can, settles it: same tenant, provider and plan, its day not
-    /// before the reservation's (less one day), the lease not ended. What was bound that way.
+    /// before the reservation's and after the ledger's first (an hour is left for clocks), the lease not ended. What
+    /// was bound that way.
     ///
     /// # Errors
     /// When it is not known to be done.

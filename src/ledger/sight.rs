@@ -10,7 +10,8 @@ use super::job::{Done, Operation};
 use super::record::{KEPT_MAP, KeptMap, Millis, fitting};
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
 
-const DAY: Millis = 86_400_000;
+/// For clocks that differ. Karbor's days are those of UTC, as ours.
+const SKEW: Millis = 3_600_000;
 
 /// A checkpoint in an answer of Karbor's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +71,13 @@ impl Operation for Tie {
             }
         }
         let mut tied = Vec::new();
+        let Some(first_day) = first_day(connection).await? else { return Ok(Done::Keep(tied)) };
         for sights in alike.values() {
             let [sight] = sights[..] else { continue };
+            // It may be older than the ledger, which then knows nothing of it for another reason.
+            if sight.created_on.as_deref().is_some_and(|day| day <= &*first_day) {
+                continue;
+            }
             let Some(entry) = only_candidate(connection, sight, self.now).await? else { continue };
             let [_, provider, checkpoint] = names(sight);
             keep(connection, &entry, &provider, &checkpoint, self.now).await?;
@@ -89,8 +95,15 @@ fn names(sight: &Sight) -> [String; 3] {
         .map(|name| fitting(name).into_owned())
 }
 
+/// The day on which the ledger was made.
+async fn first_day(connection: &mut Connection) -> Result<Option<String>, LedgerError> {
+    let row = connection.row("SELECT MIN(applied_at) FROM schema_version", &[]).await?;
+    let made_at = row.map(|row| row.maybe_number(0)).transpose()?.flatten();
+    Ok(made_at.map(|at| date(at.saturating_add(SKEW))))
+}
+
 /// The one reservation of the same tenant, provider and plan whose lease has not ended, if the checkpoint is
-/// not older than it. A day is left for clocks and time zones.
+/// not older than it.
 async fn only_candidate(
     connection: &mut Connection,
     sight: &Sight,
@@ -104,7 +117,7 @@ async fn only_candidate(
     let values = [tenant.as_str().into(), Value::Text(&plan), provider.as_str().into(), now.into()];
     let rows = connection.rows(sql, &values).await?;
     let [row] = &rows[..] else { return Ok(None) };
-    if created_on < &*date(row.number(1)?.saturating_sub(DAY)) {
+    if created_on < &*date(row.number(1)?.saturating_sub(SKEW)) {
         return Ok(None);
     }
     find(connection, &row.text(0)?).await
@@ -118,9 +131,10 @@ fn is_date(text: &str) -> bool {
         })
 }
 
-/// The day of that moment in UTC; dates of this form are in order as text.
+/// The day of that moment in UTC, to the year 9999; dates of this form are in order as text.
 fn date(at: Millis) -> String {
-    let since = Duration::from_millis(u64::try_from(at).unwrap_or(0));
+    const LAST: u64 = 253_402_300_799_999;
+    let since = Duration::from_millis(u64::try_from(at).unwrap_or(0).min(LAST));
     let mut text = humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string();
     text.truncate(10);
     text
@@ -138,6 +152,8 @@ mod tests {
             (951_782_400_000 - 1, "2000-02-28"),
             (951_782_400_000, "2000-02-29"),
             (1_700_000_000_000, "2023-11-14"),
+            // An import may have brought it.
+            (i64::MAX, "9999-12-31"),
         ] {
             assert_eq!(date(at), expected, "{at}");
         }

@@ -6,7 +6,9 @@ use karbor_admission::ledger::Sight;
 use crate::stage::{LEASE, OTHER, Open, PLAN, TENANT, on_each, outline, provider};
 
 const MAP: &[(&str, &str)] = &[("x-a--k", "v")];
-const TODAY: &str = "2023-11-14";
+const DAY: i64 = 86_400_000;
+/// The day after the ledger was made.
+const TODAY: &str = "2023-11-15";
 
 fn sight(checkpoint: &str) -> Sight {
     Sight {
@@ -28,6 +30,7 @@ async fn lease(open: &Open, tenant: &str) {
 fn check(sights: &[Sight], expected: &[&str]) {
     on_each(|stage| async move {
         let open = stage.open();
+        stage.wait(DAY);
         open.keep(TENANT, "known", MAP).await;
         lease(&open, TENANT).await;
         let mut tied: Vec<String> =
@@ -49,7 +52,7 @@ fn check(sights: &[Sight], expected: &[&str]) {
 fn ties_the_only_sight_to_the_only_reservation() {
     check(&[sight("c1")], &["c1"]);
     check(&[sight("c1"), sight("known"), sight("c1")], &["c1"]);
-    check(&[Sight { created_on: Some("2023-11-13".into()), ..sight("c1") }], &["c1"]);
+    check(&[Sight { created_on: Some("2023-11-16".into()), ..sight("c1") }], &["c1"]);
     check(&[sight("c1"), Sight { plan: "another".into(), ..sight("c2") }], &["c1"]);
 }
 
@@ -58,7 +61,7 @@ fn ties_nothing_that_may_be_another() {
     check(&[], &[]);
     check(&[sight("known")], &[]);
     check(&[sight("c1"), sight("c2")], &[]);
-    check(&[Sight { created_on: Some("2023-11-12".into()), ..sight("c1") }], &[]);
+    check(&[Sight { created_on: Some("2023-11-14".into()), ..sight("c1") }], &[]);
     check(&[Sight { created_on: Some("yesterday".into()), ..sight("c1") }], &[]);
     check(&[Sight { created_on: None, ..sight("c1") }], &[]);
     check(&[Sight { plan: "another".into(), ..sight("c1") }], &[]);
@@ -70,6 +73,7 @@ fn ties_nothing_that_may_be_another() {
 fn ties_nothing_between_two_reservations_or_after_the_lease() {
     on_each(|stage| async move {
         let open = stage.open();
+        stage.wait(DAY);
         lease(&open, TENANT).await;
         stage.wait(1);
         lease(&open, TENANT).await;
@@ -86,10 +90,55 @@ fn ties_nothing_between_two_reservations_or_after_the_lease() {
     });
 }
 
+/// What is tied to a creation of this moment, by the days of what is seen. Moments are from when the ledger was made,
+/// 1 h 46 min before midnight.
+#[track_caller]
+fn check_days(hours: i64, expected: &[(&str, bool)]) {
+    for (day, is_tied) in expected {
+        on_each(|stage| async move {
+            let open = stage.open();
+            stage.wait(hours * 3_600_000);
+            lease(&open, TENANT).await;
+            let seen = Sight { created_on: Some((*day).into()), ..sight("c1") };
+            let tied = open.ledger.sighted(vec![seen]).await.unwrap();
+            assert_eq!(!tied.is_empty(), *is_tied, "{day}, {hours} h");
+        });
+    }
+}
+
+/// They may be of before its time.
+#[test]
+fn ties_nothing_of_the_ledgers_first_day() {
+    check_days(0, &[("2023-11-13", false), ("2023-11-14", false), ("2023-11-15", true)]);
+    check_days(2, &[("2023-11-14", false), ("2023-11-15", true)]);
+}
+
+#[test]
+fn ties_nothing_of_the_days_before_a_reservation() {
+    check_days(24 + 2, &[("2023-11-14", false), ("2023-11-15", true), ("2023-11-16", true)]);
+    check_days(24 + 3, &[("2023-11-15", false), ("2023-11-16", true), ("2023-11-17", true)]);
+}
+
+/// Made at 23:13, by a clock that may be an hour behind Karbor's.
+#[test]
+fn the_first_day_is_karbors_too() {
+    on_each(|stage| async move {
+        stage.wait(3_600_000);
+        let open = stage.open();
+        lease(&open, TENANT).await;
+        for (day, is_tied) in [("2023-11-15", 0), ("2023-11-16", 1)] {
+            let seen = Sight { created_on: Some(day.into()), ..sight("c1") };
+            assert_eq!(open.ledger.sighted(vec![seen]).await.unwrap().len(), is_tied, "{day}");
+        }
+    });
+}
+
 /// A list came between Karbor's answer and the commit.
 #[test]
 fn a_commit_after_a_sight_changes_nothing_or_corrects_it() {
     on_each(|stage| async move {
+        stage.open().close();
+        stage.wait(DAY);
         for (seen, created) in [("c1", "c1"), ("c2", "c3")] {
             let open = stage.open();
             let mut held = open.hold(TENANT, MAP).await;

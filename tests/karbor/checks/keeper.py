@@ -1,5 +1,7 @@
 """A proxy with a ledger of its own that checks may end and start again, and what they ask of it."""
+import contextlib
 import json
+import sqlite3
 
 import ask
 import lab
@@ -61,6 +63,9 @@ SETTINGS = {
     'upstream': 'first_byte_timeout = "12s"\nidle_timeout = "5s"',
     'ledger': f'lease = "{LEASE_SECONDS}s"',
 }
+
+# On its first day a ledger ties no checkpoint to what was lost.
+OLDER = 'UPDATE schema_version SET applied_at = applied_at - 172800000'
 
 # What Karbor says of every checkpoint by itself.
 OWN = {'created_by': 'manual'}
@@ -136,6 +141,9 @@ class Keeper:
 def keeper(world):
     """The one of this run, started when first asked for."""
     if 'keeper' not in world.notes:
-        world.notes['keeper'] = Keeper(world, 'keeper', f'sqlite:{world.lab.state}/kept.sqlite')
+        ledger = world.lab.state / 'kept.sqlite'
+        world.notes['keeper'] = Keeper(world, 'keeper', f'sqlite:{ledger}')
+        with contextlib.closing(sqlite3.connect(str(ledger), isolation_level=None, timeout=10)) as other:
+            other.execute(OLDER)
     return world.notes['keeper']
 

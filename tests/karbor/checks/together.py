@@ -7,7 +7,7 @@ import subprocess
 import lab
 
 from . import CHECKPOINTS, VALUE, expect
-from .keeper import OWN, TWO_PROXIES, TWO_PROXIES_LOST, Keeper
+from .keeper import OLDER, OWN, TWO_PROXIES, TWO_PROXIES_LOST, Keeper
 from .outcomes import Creation
 
 # HOST:PORT:USER:PASSWORD, as tests/ledger/mariadb tells whatever it runs.
@@ -16,20 +16,25 @@ DATABASE = 'karbor_lab'
 ENTRIES = {'x-acme--note': VALUE}
 
 
+def _sql(statement):
+    host, port, user, password = SERVER.split(':')
+    done = subprocess.run(['mariadb', '--no-defaults', '-h', host, '-P', port, '-u', user, '-e', statement],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
+                          env={**os.environ, 'MYSQL_PWD': password})
+    if done.returncode != 0:
+        raise lab.Broken(f'no database: {done.stdout}')
+
+
 def _both(world):
     """The two, started when first asked for."""
     if 'both' not in world.notes:
         host, port, user, password = SERVER.split(':')
-        done = subprocess.run(['mariadb', '--no-defaults', '-h', host, '-P', port, '-u', user, '-e',
-                               f'CREATE OR REPLACE DATABASE {DATABASE}'], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
-                              env={**os.environ, 'MYSQL_PWD': password})
-        if done.returncode != 0:
-            raise lab.Broken(f'no database: {done.stdout}')
+        _sql(f'CREATE OR REPLACE DATABASE {DATABASE}')
         secret = world.lab.state / 'mariadb-password'
         secret.write_text(password)
         world.notes['both'] = [Keeper(world, name, f'mysql://{user}@{host}:{port}/{DATABASE}',
                                       f'password_file = "{secret}"') for name in ('one', 'two')]
+        _sql(f'USE {DATABASE}; {OLDER}')
     return world.notes['both']
 
 
