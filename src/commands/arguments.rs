@@ -112,7 +112,8 @@ pub(crate) enum Command {
     },
     /// Hold the ledger against a live Karbor, as one token of one project sees it.
     ///
-    /// Prints each checkpoint that is missing in the ledger, foreign (another project's) there, or gone from Karbor.
+    /// Prints each checkpoint that is missing in the ledger, foreign (another project's) there, gone (Karbor shows it as
+    /// deleted) or unfound (Karbor says 404). Nothing is mended unless everything could be seen.
     Verify {
         #[command(flatten)]
         what: VerifyArguments,

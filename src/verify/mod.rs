@@ -1,24 +1,27 @@
 //! A ledger held against a live Karbor: what is missing, what is another project's, what is gone.
 //!
-//! Sees what one token of one project sees. The ledger is read first: what comes into being meanwhile is in
-//! Karbor's list and not missed. Nothing is called gone before Karbor, asked for it alone, says so: its lists
-//! may be bounded. Leaves words and exit codes to the caller.
+//! Sees what one token of one project sees, and mends nothing before all of it was seen. The ledger is read first: what
+//! comes into being meanwhile is in Karbor's list and not missed; what differs is looked at a second time. Nothing is
+//! called gone before Karbor, asked for it alone, says so: its lists may be bounded. Leaves words and exit codes to
+//! the caller.
 
 mod ask;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use http::StatusCode;
 
 pub use self::ask::{AskError, Karbor};
 use crate::karbor::answer::{Seen, Status, read_list, read_one};
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
-use crate::ledger::{Console, ConsoleError, Kept, Search, Sight, State};
+use crate::ledger::{Console, ConsoleError, Kept, KeptMap, Search, Sight, State};
 
 /// Karbor's pages of one list.
 const MOST_PAGES: usize = 10_000;
 /// Entries of one provider, deleted ones included.
 const MOST_ENTRIES: u64 = 10_000_000;
+/// Checkpoints of one question to the ledger.
+const MOST_ASKED: usize = 1000;
 
 /// The ledger could not be held against Karbor.
 #[derive(Debug, thiserror::Error)]
@@ -30,13 +33,16 @@ pub enum VerifyError {
     #[error(transparent)]
     Ask(#[from] AskError),
     /// Karbor answered with something else than what was asked for.
-    #[error("Karbor answers {status} to GET {path}")]
+    #[error("Karbor answers {status} to GET {path}, and not what was asked")]
     Answer {
         /// With what status.
         status: u16,
         /// To what.
         path: String,
     },
+    /// There is more than can be held against each other.
+    #[error("there are more than {0}")]
+    TooMany(&'static str),
     /// Whoever is told could not listen.
     #[error("cannot write")]
     Telling(#[from] std::io::Error),
@@ -49,8 +55,11 @@ pub enum Difference {
     Missing,
     /// The ledger has it for another project than Karbor.
     Foreign,
-    /// The ledger has it, Karbor has it no more.
+    /// The ledger has it, Karbor says that it is deleted.
     Gone,
+    /// The ledger has it, Karbor does not find it. It says so too where its bank cannot be read, or the token's role may
+    /// not see it.
+    Unfound,
 }
 
 impl Difference {
@@ -61,6 +70,7 @@ impl Difference {
             Self::Missing => "missing",
             Self::Foreign => "foreign",
             Self::Gone => "gone",
+            Self::Unfound => "unfound",
         }
     }
 }
@@ -101,8 +111,18 @@ pub struct Verification<'v> {
     pub mends: bool,
 }
 
+/// What was seen.
+#[derive(Default)]
+struct Comparison {
+    listed: u64,
+    missing: BTreeMap<CheckpointId, Option<Sight>>,
+    others: BTreeSet<(Difference, CheckpointId)>,
+    /// Of the unfound, those that are not there although Karbor could say so.
+    proven: HashSet<CheckpointId>,
+}
+
 impl Verification<'_> {
-    /// Compares, and tells `each` what differs.
+    /// Compares, and tells `each` what differs. What fails half way has told and mended nothing.
     ///
     /// # Errors
     /// When the ledger or Karbor cannot say, or whoever is told cannot listen.
@@ -110,44 +130,111 @@ impl Verification<'_> {
         &self,
         mut each: impl FnMut(&Finding) -> std::io::Result<()>,
     ) -> Result<Verified, VerifyError> {
-        let mut done = Verified::default();
+        let seen = self.compare()?;
+        let mut done = Verified { listed: seen.listed, ..Verified::default() };
+        let mut tell = |difference, checkpoint, is_mended| {
+            *(if is_mended { &mut done.mended } else { &mut done.left }) += 1;
+            each(&Finding { difference, checkpoint, is_mended })
+        };
+        let alone = alone(&seen.missing);
+        for id in seen.missing.into_keys() {
+            let is_tied = match alone.get(&id) {
+                Some(sight) if self.mends => !self.console.sighted(vec![sight.clone()])?.is_empty(),
+                _ => false,
+            };
+            tell(Difference::Missing, id, is_tied)?;
+        }
+        for (difference, id) in seen.others {
+            let is_sure = difference == Difference::Gone || seen.proven.contains(&id);
+            let is_mended = self.mends && is_sure && self.console.forget(self.tenant, self.provider, &id)?;
+            tell(difference, id, is_mended)?;
+        }
+        Ok(done)
+    }
+
+    /// Only looks.
+    fn compare(&self) -> Result<Comparison, VerifyError> {
+        let mut seen = Comparison::default();
         let mut unmet = self.entries()?;
-        let mut missing: BTreeMap<CheckpointId, Option<Sight>> = BTreeMap::new();
-        let mut findings = Vec::new();
+        let mut control = None;
         self.listed(|page| {
-            done.listed += page.len() as u64;
+            seen.listed += page.len() as u64;
+            control = page.last().map(|last| last.id.clone()).or_else(|| control.take());
             let ids: Vec<CheckpointId> = page.iter().map(|seen| seen.id.clone()).collect();
             let known = self.console.read(self.provider, &ids)?;
-            for seen in page {
-                unmet.remove(&seen.id);
-                match known.iter().find(|kept| kept.checkpoint == seen.id) {
-                    None => drop(missing.insert(seen.id.clone(), self.sight(seen))),
-                    Some(kept) if kept.tenant != seen.project => {
-                        findings.push((Difference::Foreign, seen.id.clone(), false));
-                    }
-                    Some(_) => {}
+            for listed in page {
+                unmet.remove(&listed.id);
+                let mut entries = known.iter().filter(|kept| kept.checkpoint == listed.id).peekable();
+                if entries.peek().is_none() {
+                    seen.missing.insert(listed.id.clone(), self.sight(listed));
+                } else if !entries.any(|kept| kept.tenant == listed.project) {
+                    seen.others.insert((Difference::Foreign, listed.id.clone()));
                 }
             }
             Ok(())
         })?;
-        let tied = if self.mends { self.tie(&missing)? } else { HashSet::new() };
-        findings.extend(missing.into_keys().map(|id| {
-            let is_tied = tied.contains(&id);
-            (Difference::Missing, id, is_tied)
-        }));
-        for id in unmet {
-            if let Some(difference) = self.looked_for(&id)? {
-                let forgets = self.mends && difference == Difference::Gone;
-                let is_mended = forgets && self.console.forget(self.tenant, self.provider, &id)?;
-                findings.push((difference, id, is_mended));
+        // Creations that were under way are kept by now.
+        let missing: Vec<CheckpointId> = seen.missing.keys().cloned().collect();
+        self.known(&missing, |kept| drop(seen.missing.remove(&kept.checkpoint)))?;
+        let unmet: Vec<CheckpointId> = unmet.into_iter().collect();
+        let mut unlisted = BTreeMap::new();
+        for id in &unmet {
+            if let Some(difference) = self.looked_for(id)? {
+                unlisted.insert(id.clone(), difference);
             }
         }
-        findings.sort_unstable_by(|one, other| (one.0, one.1.as_str()).cmp(&(other.0, other.1.as_str())));
-        for (difference, checkpoint, is_mended) in findings {
-            *(if is_mended { &mut done.mended } else { &mut done.left }) += 1;
-            each(&Finding { difference, checkpoint, is_mended })?;
+        if self.mends {
+            self.look_again(&mut unlisted, control, &mut seen.proven)?;
         }
-        Ok(done)
+        // What was deleted through the proxy meanwhile, the ledger has as gone itself.
+        let unlisted_ids: Vec<CheckpointId> = unlisted.keys().cloned().collect();
+        self.known(&unlisted_ids, |kept| {
+            if kept.tenant == *self.tenant
+                && kept.state == State::Kept
+                && let Some(difference) = unlisted.remove(&kept.checkpoint)
+            {
+                seen.others.insert((difference, kept.checkpoint.clone()));
+            }
+        })?;
+        Ok(seen)
+    }
+
+    /// Looks a second time for what was not found, while Karbor shows one that it lists: before and after that.
+    fn look_again(
+        &self,
+        unlisted: &mut BTreeMap<CheckpointId, Difference>,
+        control: Option<CheckpointId>,
+        proven: &mut HashSet<CheckpointId>,
+    ) -> Result<(), VerifyError> {
+        let unfound = unlisted.iter().filter(|(_, difference)| **difference == Difference::Unfound);
+        let unfound: Vec<CheckpointId> = unfound.map(|(id, _)| id.clone()).collect();
+        let is_shown = |control: &CheckpointId| {
+            self.looked_for(control).map(|difference| difference != Some(Difference::Unfound))
+        };
+        let Some(control) = control.filter(|_| !unfound.is_empty()) else { return Ok(()) };
+        if !is_shown(&control)? {
+            return Ok(());
+        }
+        let mut again = HashSet::new();
+        for id in unfound {
+            match self.looked_for(&id)? {
+                Some(Difference::Unfound) => drop(again.insert(id)),
+                Some(difference) => drop(unlisted.insert(id, difference)),
+                None => drop(unlisted.remove(&id)),
+            }
+        }
+        if is_shown(&control)? {
+            *proven = again;
+        }
+        Ok(())
+    }
+
+    /// Hands on what the ledger knows of these now.
+    fn known(&self, ids: &[CheckpointId], mut each: impl FnMut(&KeptMap)) -> Result<(), VerifyError> {
+        for some in ids.chunks(MOST_ASKED) {
+            self.console.read(self.provider, some)?.iter().for_each(&mut each);
+        }
+        Ok(())
     }
 
     /// What the ledger has as there.
@@ -158,13 +245,13 @@ impl Verification<'_> {
             ..Search::default()
         };
         let mut entries = HashSet::new();
-        self.console.find(search, MOST_ENTRIES, |kept: &Kept| {
+        let found = self.console.find(search, MOST_ENTRIES, |kept: &Kept| {
             if kept.state == State::Kept {
                 entries.insert(kept.checkpoint.clone());
             }
             Ok(())
         })?;
-        Ok(entries)
+        if found < MOST_ENTRIES { Ok(entries) } else { Err(VerifyError::TooMany("10 million entries")) }
     }
 
     /// Hands on each page of Karbor's list, less what was on an earlier one: some banks ignore markers.
@@ -184,18 +271,19 @@ impl Verification<'_> {
             each(&fresh)?;
             match fresh.last().filter(|_| sketch.next.is_some()) {
                 Some(last) => marker = format!("&marker={}", last.id),
-                None => break,
+                None => return Ok(()),
             }
         }
-        Ok(())
+        Err(VerifyError::TooMany("10 000 pages of Karbor's list"))
     }
 
     /// What Karbor says of a checkpoint that it did not list; none if all is well.
     fn looked_for(&self, id: &CheckpointId) -> Result<Option<Difference>, VerifyError> {
-        let path = format!("{}/{id}", self.collection());
+        let path = format!("{}/{}", self.collection(), segment(id.as_str()));
         let (status, body) = self.karbor.get(&path)?;
-        if status == StatusCode::NOT_FOUND {
-            return Ok(Some(Difference::Gone));
+        // In Karbor's words: others on the way may know nothing of the path.
+        if status == StatusCode::NOT_FOUND && memchr::memmem::find(&body, b"\"itemNotFound\"").is_some() {
+            return Ok(Some(Difference::Unfound));
         }
         // Another project's (facts, section 7).
         if status == StatusCode::FORBIDDEN {
@@ -207,17 +295,6 @@ impl Verification<'_> {
             Some(seen) => Ok((seen.project != *self.tenant).then_some(Difference::Foreign)),
             None => Err(VerifyError::Answer { status: status.as_u16(), path }),
         }
-    }
-
-    fn tie(
-        &self,
-        missing: &BTreeMap<CheckpointId, Option<Sight>>,
-    ) -> Result<HashSet<CheckpointId>, VerifyError> {
-        let sights: Vec<Sight> = missing.values().flatten().cloned().collect();
-        if sights.is_empty() {
-            return Ok(HashSet::new());
-        }
-        Ok(self.console.sighted(sights)?.into_iter().map(|kept| kept.checkpoint).collect())
     }
 
     fn sight(&self, seen: &Seen) -> Option<Sight> {
@@ -233,4 +310,27 @@ impl Verification<'_> {
     fn collection(&self) -> String {
         format!("/v1/{}/providers/{}/checkpoints", self.tenant, self.provider)
     }
+}
+
+/// Those that are the only missing ones of their plan: no other can be of the same reservation.
+fn alone(missing: &BTreeMap<CheckpointId, Option<Sight>>) -> BTreeMap<CheckpointId, Sight> {
+    let mut alike: BTreeMap<(&TenantId, &str), Vec<&Sight>> = BTreeMap::new();
+    for sight in missing.values().flatten() {
+        alike.entry((&sight.tenant, &sight.plan)).or_default().push(sight);
+    }
+    let alone = alike.into_values().filter(|sights| sights.len() == 1).flatten();
+    alone.map(|sight| (sight.checkpoint.clone(), sight.clone())).collect()
+}
+
+/// An id as one segment of a path: an import may have brought any.
+fn segment(id: &str) -> String {
+    let mut text = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'-' {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
 }

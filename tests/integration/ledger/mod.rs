@@ -5,6 +5,7 @@ mod counting;
 mod outcomes;
 mod reading;
 mod searching;
+mod verify_safely;
 mod verifying;
 
 use serde_json::Value;

@@ -10,13 +10,18 @@ use crate::support::{
     Client, LedgerFolder, Link, PROJECT, Request, Scripted, TOKEN, TestApp, body_of, checkpoints, json_answer,
 };
 
-const MAP: &str = r#"{"x-app--key": "value"}"#;
-const ID: &str = "0b9f2d0b-2c37-4b5e-9d0e-6f2f1f2f3f4f";
-const PLAN: &str = "5a9f2d0b-2c37-4b5e-9d0e-6f2f1f2f3f4f";
+pub(crate) const MAP: &str = r#"{"x-app--key": "value"}"#;
+pub(crate) const ID: &str = "0b9f2d0b-2c37-4b5e-9d0e-6f2f1f2f3f4f";
+pub(crate) const PLAN: &str = "5a9f2d0b-2c37-4b5e-9d0e-6f2f1f2f3f4f";
 
 /// What it prints without the provider, and its exit code.
 #[track_caller]
-fn verify(folder: &LedgerFolder, karbor: SocketAddr, token: &str, more: &[&str]) -> (Vec<String>, i32) {
+pub(crate) fn verify(
+    folder: &LedgerFolder,
+    karbor: SocketAddr,
+    token: &str,
+    more: &[&str],
+) -> (Vec<String>, i32) {
     let (config, token_file) = (folder.file().with_extension("toml"), folder.file().with_extension("token"));
     std::fs::write(&config, folder.settings("")).unwrap();
     std::fs::write(&token_file, format!("{token}\n")).unwrap();
@@ -66,9 +71,13 @@ fn tells_what_is_missing_and_what_is_gone_and_forgets_that() {
 }
 
 fn checkpoint(project: &str) -> String {
+    checkpoint_as(ID, project, "available")
+}
+
+pub(crate) fn checkpoint_as(id: &str, project: &str, status: &str) -> String {
     let plan = format!(r#""protection_plan": {{"id": "{PLAN}", "provider_id": "{PROVIDER_ID}"}}"#);
     format!(
-        r#"{{"id": "{ID}", "project_id": "{project}", "status": "available", {plan}, "created_at": "2999-01-01"}}"#
+        r#"{{"id": "{id}", "project_id": "{project}", "status": "{status}", {plan}, "created_at": "2999-01-01"}}"#
     )
 }
 
