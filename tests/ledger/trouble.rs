@@ -14,7 +14,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use crate::stage::{Open, Stage, TENANT, claim, outline, policy, provider, run};
 
 const MAP: &[(&str, &str)] = &[("x-a--k", "v")];
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_secs(1);
 /// So long at most for what should come by itself.
 const SOON: Duration = Duration::from_secs(30);
 
