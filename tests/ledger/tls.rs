@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use karbor_admission::ledger::{
     Engine, Ledger, LedgerError, LedgerOptions, MysqlOptions, MysqlTls, PasswordSource, TlsFlaw,
@@ -12,6 +13,8 @@ use karbor_admission::ledger::{
 
 use crate::stage::{Stage, TENANT, run};
 
+/// So long at most for a command that ends by itself.
+const SOON: Duration = Duration::from_secs(60);
 const SECRET: &str = "nobody on the way reads this";
 
 /// Between the ledger and its server: writes down what passes, and may take TLS out of the server's offer.
@@ -222,8 +225,19 @@ fn told(folder: &Path, command: &str, settings: &str, environment: &[(&str, &str
     std::fs::write(&config, format!("[ledger]\n{settings}{ports}")).unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_karbor-admission"));
     program.env_clear().envs(environment.iter().copied()).arg(command).arg("--config").arg(&config);
-    let output = program.output().unwrap();
-    (String::from_utf8(output.stderr).unwrap(), output.status.code().unwrap())
+    let mut child =
+        program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let until = Instant::now() + SOON;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > until {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let code = output.status.code().unwrap_or_else(|| panic!("{command} did not end: {said}"));
+    (said, code)
 }
 
 /// One line for what is wrong and one for what to do, whatever was to be done.
