@@ -299,12 +299,19 @@ async fn plans(options: &LedgerOptions) {
     let search = "SELECT e.id FROM term t0 CROSS JOIN term t1 ON t1.digest = 2 AND t1.tenant = t0.tenant \
                   AND t1.entry = t0.entry CROSS JOIN entry e ON e.id = t0.entry WHERE e.state IN ('kept', 'deleted') \
                   AND t0.digest = 1 AND t0.tenant = 'tenant-1' ORDER BY t0.entry LIMIT 1001";
-    let read = "SELECT e.map FROM entry e WHERE e.checkpoint IN ('a', 'b', 'c') AND e.provider = 'p'";
+    let forced = match &options.engine {
+        Engine::Sqlite(_) => "",
+        Engine::Mysql(_) => "FORCE INDEX (checkpoint)",
+    };
+    let names: Vec<String> = (0..1024).map(|at| format!("'filled-{at}'")).collect();
+    let names = names.join(", ");
+    let read =
+        &format!("SELECT e.map FROM entry e {forced} WHERE e.provider = 'p' AND e.checkpoint IN ({names})");
     let rate =
         "SELECT COUNT(*) FROM share WHERE tenant = 'tenant-1' AND application = '' AND reserved_at > 5";
     let due = "SELECT id, state FROM entry WHERE due_at <= 5 ORDER BY due_at LIMIT 100";
     for sql in [search, read, rate, due] {
-        println!("{sql}");
+        println!("{sql:.300}");
         match &options.engine {
             Engine::Sqlite(path) => {
                 let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);

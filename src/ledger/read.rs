@@ -31,7 +31,8 @@ impl Operation for Read {
             // Few sizes make few statements, which stay prepared; a name may stand there twice.
             let size = some.len().next_power_of_two();
             let sql = format!(
-                "SELECT {KEPT_MAP} FROM entry e WHERE e.checkpoint IN ({}) AND e.provider = ?",
+                "SELECT {KEPT_MAP} FROM entry e {} WHERE e.checkpoint IN ({}) AND e.provider = ?",
+                connection.dialect().by_checkpoint,
                 marks(size)
             );
             let names = some.iter().chain(std::iter::repeat(&some[0])).take(size);
