@@ -69,22 +69,23 @@ fn addresses_of_ours_must_not_meet() {
     }
 }
 
+const ENDPOINT: &str = "http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH";
+
 #[test]
 fn endpoints() {
     let wrong = [
-        (
-            "https://k:1",
-            "expected an http:// address; TLS to Karbor is not supported yet\n  hint: plain HTTP on loopback or a trusted network, or a TLS tunnel beside this proxy",
-        ),
-        ("ftp://k", "expected an http:// address"),
-        ("karbor:8799", "expected http://HOST[:PORT]\n  hint: \"http://karbor:8799\""),
-        (
-            "karbor:80/x/",
-            "expected http://HOST[:PORT]\n  hint: \"http://karbor:80\" and upstream.path_prefix = \"/x\"",
-        ),
-        ("karbor/a b?c", "expected http://HOST[:PORT]\n  hint: \"http://karbor\""),
-        ("a b", "expected http://HOST[:PORT]\n  hint: \"http://127.0.0.1:18799\""),
-        ("", "expected http://HOST[:PORT]\n  hint: \"http://127.0.0.1:18799\""),
+        ("ftp://k", "expected an http:// or https:// address"),
+        ("https://k/data", "expected no path\n  hint: upstream.path_prefix = \"/data\""),
+        ("unix:k", "expected a path that begins with a slash\n  hint: \"unix:/run/karbor/api.sock\""),
+        ("unix:", "expected a path that begins with a slash\n  hint: \"unix:/run/karbor/api.sock\""),
+        ("unix:///k", "expected a path with one slash in front\n  hint: \"unix:/k\""),
+        ("unix:/k/", "expected a file, not a folder"),
+        ("/run/k", "expected KIND\n  hint: \"unix:/run/k\""),
+        ("karbor:8799", "expected KIND\n  hint: \"http://karbor:8799\""),
+        ("karbor:80/x/", "expected KIND\n  hint: \"http://karbor:80\" and upstream.path_prefix = \"/x\""),
+        ("karbor/a b?c", "expected KIND\n  hint: \"http://karbor\""),
+        ("a b", "expected KIND\n  hint: \"http://127.0.0.1:18799\""),
+        ("", "expected KIND\n  hint: \"http://127.0.0.1:18799\""),
         ("http://k/a b", "expected no path"),
         ("http://k/data/", "expected no path\n  hint: upstream.path_prefix = \"/data\""),
         ("http://k?a=b", "expected no query and no fragment"),
@@ -106,23 +107,41 @@ fn endpoints() {
     for (wrong, expected) in wrong {
         check(
             &format!("upstream.endpoints = ['{wrong}']"),
-            &format!("`upstream.endpoints` has \"{wrong}\": {expected}"),
+            &format!("`upstream.endpoints` has \"{wrong}\": {}", expected.replace("KIND", ENDPOINT)),
         );
     }
     check(
         "upstream.endpoints = []",
-        "`upstream.endpoints` is []: expected a list, not empty: http://HOST[:PORT]",
+        &format!("`upstream.endpoints` is []: expected a list, not empty: {ENDPOINT}"),
     );
     check(
         "upstream.endpoints = 'http://k'",
-        "`upstream.endpoints` is \"http://k\": expected a list, not empty: http://HOST[:PORT]\n  hint: write it in brackets: [\"…\"]",
+        &format!(
+            "`upstream.endpoints` is \"http://k\": expected a list, not empty: {ENDPOINT}\n  hint: write it in brackets: [\"…\"]"
+        ),
     );
-    let config = load(
-        "upstream.endpoints = ['http://k', 'HTTP://10.0.0.1:8080', 'http://[fd00::1]:81', 'http://a-b.c_d/']",
-    )
-    .unwrap();
-    let endpoints: Vec<_> = config.upstream.endpoints.iter().map(|at| (&*at.host, at.port)).collect();
-    assert_eq!(endpoints, [("k", 80), ("10.0.0.1", 8080), ("fd00::1", 81), ("a-b.c_d", 80)]);
+}
+
+#[test]
+fn endpoints_are_each_named_once() {
+    check(
+        "upstream.endpoints = ['http://k', 'HTTP://k:80/']",
+        "`upstream.endpoints` has \"HTTP://k:80/\": expected each endpoint once",
+    );
+    let right = [
+        ("http://k", "http://k:80"),
+        ("HTTP://10.0.0.1:8080", "http://10.0.0.1:8080"),
+        ("http://[fd00::1]:81", "http://[fd00::1]:81"),
+        ("http://a-b.c_d/", "http://a-b.c_d:80"),
+        ("https://k", "https://k:443"),
+        ("https://[fd00::1]", "https://[fd00::1]:443"),
+        ("https://k:80", "https://k:80"),
+        ("unix:/run/karbor/api.sock", "unix:/run/karbor/api.sock"),
+    ];
+    let written = right.map(|(written, _)| format!("'{written}'")).join(", ");
+    let config = load(&format!("upstream.endpoints = [{written}]")).unwrap();
+    let read: Vec<_> = config.upstream.endpoints.iter().map(ToString::to_string).collect();
+    assert_eq!(read, right.map(|(_, read)| read));
 }
 
 #[test]
@@ -140,7 +159,7 @@ fn a_password_is_not_shown() {
     }
     check(
         "upstream.endpoints = ['user:secret@k']",
-        "`upstream.endpoints` has \"…@k\": expected http://HOST[:PORT]",
+        &format!("`upstream.endpoints` has \"…@k\": expected {ENDPOINT}"),
     );
     let list = load("upstream.endpoints = 'http://user:secret@k'").unwrap_err();
     assert!(!list.contains("secret"), "{list}");

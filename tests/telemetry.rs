@@ -22,7 +22,7 @@ use karbor_admission::telemetry::audit::{
 };
 use karbor_admission::telemetry::metrics::{
     AuditDrop, BuildInfo, ConnectionRefusal, Direction, FAMILIES, Kind, LedgerOperation, LedgerOutcome,
-    MethodClass, MetricsHub, MetricsOptions, Outcome, Side, Unfilled, Unkept, UpstreamFailure,
+    MethodClass, MetricsHub, MetricsOptions, Move, Outcome, Probe, Side, Unfilled, Unkept, UpstreamFailure,
 };
 use karbor_admission::wire::Refusal;
 use serde_json::Value;
@@ -78,6 +78,9 @@ fn busy_hub() -> MetricsHub {
         worker.admitted(&tenant, &charge, &Limits::SHIPPED);
         worker.upstream_answered(200, Duration::from_millis(7));
         worker.added(RouteKind::Create, Duration::from_micros(30));
+        let endpoint = worker.endpoint("https://karbor.example:443");
+        endpoint.address_appears(true);
+        endpoint.ejected();
     }
     hub
 }
@@ -151,6 +154,8 @@ fn every_label_value_is_documented() {
     outcomes.reverse();
     check_label("enforcement", "all", &outcomes[..3]);
     check_label("kind", "all", &words(UpstreamFailure::ALL, UpstreamFailure::name));
+    check_label("reason", "upstream_moves_total", &words(Move::ALL, Move::name));
+    check_label("outcome", "upstream_probes_total", &words(Probe::ALL, Probe::name));
     check_label("side", "all", &words(Side::ALL, Side::name));
     check_label("direction", "all", &words(Direction::ALL, Direction::name));
     check_label(

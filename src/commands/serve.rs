@@ -36,8 +36,10 @@ pub(crate) fn demo(listen: SocketAddr, admin: SocketAddr, karbor: SocketAddr) ->
     let mut config = start_log(config)?;
     config.server.listen = listen;
     config.admin.listen = admin;
-    config.upstream.endpoints =
-        vec![Endpoint { host: stand_in.addr().ip().to_string().into(), port: stand_in.addr().port() }];
+    config.upstream.endpoints = vec![Endpoint::Http {
+        host: stand_in.addr().ip().to_string().into(),
+        port: stand_in.addr().port(),
+    }];
     let app = App::bind(config)?;
     let guide = demo::guide(app.address(), app.admin_address(), PROJECT, demo::PROVIDER_ID, &plan);
     std::io::stdout().write_all(guide.as_bytes())?;

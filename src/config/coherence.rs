@@ -1,23 +1,23 @@
 //! What only several settings together show: what cannot be meant, and what hardly is.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use figment::value::Value;
 
 use super::Config;
-use super::kind::{self, text};
+use super::kind;
 use super::problem::{Found, Problem};
 use super::settings::Settings;
-use super::written::{KeyPath, found, shown};
-use super::{ledger, network, tenancy};
+use super::written::{KeyPath, found};
+use super::{ledger, network, tenancy, upstream};
 use crate::policy::{Bound, Enforcement, Rule};
 use crate::telemetry::audit::AuditSink;
-use crate::upstream::Endpoint;
 
 /// What is wrong. Values that are wrong by themselves are passed over.
 pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
     let mut problems = tenancy::members(settings).1;
     problems.extend(collisions(settings));
+    problems.extend(upstream::problems(settings));
     problems.extend(ledger::problems(settings));
     problems
 }
@@ -52,6 +52,7 @@ pub(super) fn warnings(settings: &Settings, config: &Config) -> Vec<Problem> {
         let text = "there are quotas, but without a ledger nothing is counted, and none has an effect";
         warnings.push(at(settings, "ledger.url", text));
     }
+    warnings.extend(upstream::warnings(settings, &config.upstream));
     warnings.extend(ledger::warnings(settings));
     warnings
 }
@@ -88,7 +89,7 @@ fn never_binds(settings: &Settings, part: &KeyPath, whole: &KeyPath, value: &Val
     Problem::at(settings.origin(part, None), part, text).found(found(value))
 }
 
-/// Addresses of ours that meet: with each other, or with Karbor's.
+/// Addresses of ours that meet.
 fn collisions(settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
     let Ok(listen) = settings.text("server.listen", network::listen) else { return problems };
@@ -99,33 +100,10 @@ fn collisions(settings: &Settings) -> Vec<Problem> {
             Problem::at(settings.origin(&path, None), &path, "expected another address than `server.listen`");
         problems.push(problem.found(shown));
     }
-    let path = KeyPath::of("upstream.endpoints");
-    let Some(Value::Array(_, endpoints)) = path.find(settings.values()) else { return problems };
-    for (index, item) in endpoints.iter().enumerate() {
-        let Ok(endpoint) = text(item).and_then(network::endpoint) else { continue };
-        if literal(&endpoint).is_some_and(|address| overlap_at(listen, address, endpoint.port)) {
-            let text = "expected another address than `server.listen`: requests would come back";
-            let problem = Problem::at(settings.origin(&path, Some(index)), &path, text);
-            problems.push(problem.found(Found::Item(shown(item).into())));
-        }
-    }
     problems
 }
 
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let unspecified = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || unspecified)
-}
-
-/// Whether a connection to `address` and `port` would surely reach `listen`.
-fn overlap_at(listen: SocketAddr, address: IpAddr, port: u16) -> bool {
-    let everywhere = listen.ip().is_unspecified() && (address.is_loopback() || address.is_unspecified());
-    listen.port() == port && (listen.ip() == address || everywhere)
-}
-
-fn literal(endpoint: &Endpoint) -> Option<IpAddr> {
-    match &*endpoint.host {
-        "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
-        host => host.parse().ok(),
-    }
 }

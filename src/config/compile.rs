@@ -1,6 +1,6 @@
 //! Settings → `Config`: fills the options of each part.
 //!
-//! Leaves the policy to `tenancy`, the ledger to `ledger`, and what only several settings together show to `coherence`.
+//! Leaves the policy to `tenancy`, the ledger to `ledger`, the way to Karbor to `upstream`, and what only several settings together show to `coherence`.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -10,14 +10,13 @@ use figment::value::Value;
 use super::Config;
 use super::problem::{Problem, Wrong};
 use super::settings::Settings;
-use super::{coherence, kind, ledger, names, network, tenancy};
+use super::{coherence, kind, ledger, names, network, tenancy, upstream};
 use crate::admin::AdminOptions;
 use crate::proxy::ProxyOptions;
 use crate::server::ServerOptions;
 use crate::telemetry::audit::AuditOptions;
 use crate::telemetry::log::LogOptions;
 use crate::telemetry::metrics::MetricsOptions;
-use crate::upstream::UpstreamOptions;
 
 /// The most threads that `auto` makes.
 const MOST_AUTO_WORKERS: usize = 256;
@@ -32,7 +31,7 @@ pub(super) fn compile(settings: &Settings) -> Result<Config, Problem> {
     named_tenants.sort();
     let config = Config {
         server: server(settings)?,
-        upstream: upstream(settings)?,
+        upstream: upstream::options(settings)?,
         proxy: proxy(settings)?,
         admin: AdminOptions { listen: settings.text("admin.listen", network::admin_listen)? },
         audit: audit(settings)?,
@@ -68,22 +67,11 @@ fn server(settings: &Settings) -> Result<ServerOptions, Problem> {
     })
 }
 
-fn upstream(settings: &Settings) -> Result<UpstreamOptions, Problem> {
-    Ok(UpstreamOptions {
-        endpoints: settings.list("upstream.endpoints", network::endpoint)?,
-        connect_timeout: duration(settings, "upstream.connect_timeout")?,
-        first_byte_timeout: duration(settings, "upstream.first_byte_timeout")?,
-        idle_timeout: duration(settings, "upstream.idle_timeout")?,
-        pool_idle_timeout: duration(settings, "upstream.pool_idle_timeout")?,
-        pool_idle_per_worker: count(settings, "upstream.pool_idle_per_worker")?,
-    })
-}
-
 fn proxy(settings: &Settings) -> Result<ProxyOptions, Problem> {
     let mut identity_headers = settings.list("server.identity_headers", names::header)?;
     identity_headers.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     Ok(ProxyOptions {
-        path_prefix: settings.text("upstream.path_prefix", network::path_prefix)?.into(),
+        path_prefix: settings.text("upstream.path_prefix", upstream::path_prefix)?.into(),
         short_form: settings.read("policy.short_form", kind::flag)?,
         extra_info_field: settings.text("upstream.extra_info_field", names::word)?,
         body_timeout: duration(settings, "server.body_timeout")?,

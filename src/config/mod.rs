@@ -20,6 +20,7 @@ mod schema;
 mod settings;
 mod shape;
 mod tenancy;
+mod upstream;
 mod written;
 
 use std::path::Path;
@@ -105,6 +106,11 @@ pub fn load_with_origins(
     let (files, problems) = path.map(files::open).unwrap_or_default();
     let mut loaded = assemble(&files, environment, problems)?;
     loaded.config.warnings.extend(files::open_secrets(&loaded.settings));
+    loaded.config.upstream = loaded
+        .config
+        .upstream
+        .opened()
+        .map_err(|error| ConfigErrors(vec![upstream::unusable(&loaded.settings, &error)]))?;
     Ok(loaded)
 }
 

@@ -1,13 +1,10 @@
-//! Addresses, endpoints and paths, as written.
+//! Addresses, hosts and ports, as written.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::problem::Wrong;
 use crate::proxy::AddressRange;
-use crate::upstream::Endpoint;
 
-/// The port of an endpoint that names none.
-const HTTP_PORT: u16 = 80;
 /// The bits before an IPv4 address in an IPv6 one.
 const MAPPED_BITS: u8 = 96;
 /// The longest host name.
@@ -74,86 +71,6 @@ pub(super) fn address_range(text: &str) -> Result<AddressRange, Wrong> {
     } else {
         Err(Wrong::expected("an address without bits beyond its range")
             .with_hint(format!("\"{network}/{bits}\" or \"{address}\"")))
-    }
-}
-
-/// Where Karbor listens: `http://HOST[:PORT]`.
-pub(super) fn endpoint(text: &str) -> Result<Endpoint, Wrong> {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        // Not repeated with an `@`: it may hold a password.
-        return Err(if text.contains('@') { Wrong::KIND } else { Wrong::hint(with_scheme(text)) });
-    };
-    match scheme.to_ascii_lowercase().as_str() {
-        "http" => {}
-        "https" => {
-            return Err(Wrong::expected("an http:// address; TLS to Karbor is not supported yet").with_hint(
-                "plain HTTP on loopback or a trusted network, or a TLS tunnel beside this proxy",
-            ));
-        }
-        _ => return Err(Wrong::expected("an http:// address")),
-    }
-    // First, and wherever it stands: no other message may show a part of a password.
-    if let Some((_, host)) = rest.split_once('@') {
-        let wrong = Wrong::expected("no user information");
-        let bare = format!("http://{host}");
-        return Err(match endpoint(&bare) {
-            Ok(_) => wrong.with_hint(format!("\"{bare}\"; each request brings its own token")),
-            Err(_) => wrong,
-        });
-    }
-    let (authority, tail) = split_authority(rest);
-    if tail.contains(['?', '#']) {
-        return Err(Wrong::expected("no query and no fragment"));
-    }
-    if !matches!(tail, "" | "/") {
-        let wrong = Wrong::expected("no path");
-        return Err(match as_path_prefix(tail) {
-            Some(prefix) => wrong.with_hint(prefix),
-            None => wrong,
-        });
-    }
-    let (host, port) = host_and_port(authority)?;
-    Ok(Endpoint { host: host.into(), port: port_or(port, HTTP_PORT)? })
-}
-
-/// The endpoint, and the path if there is one, that a text without a scheme seems to mean.
-fn with_scheme(text: &str) -> String {
-    let (authority, tail) = split_authority(text);
-    let bare = format!("http://{authority}");
-    match (endpoint(&bare), as_path_prefix(tail)) {
-        (Ok(_), Some(prefix)) => format!("\"{bare}\" and {prefix}"),
-        (Ok(_), None) => format!("\"{bare}\""),
-        (Err(_), _) => "\"http://127.0.0.1:18799\"".to_owned(),
-    }
-}
-
-fn split_authority(text: &str) -> (&str, &str) {
-    text.split_at(text.find(['/', '?', '#']).unwrap_or(text.len()))
-}
-
-/// The setting that takes this path, if it is a right one.
-fn as_path_prefix(path: &str) -> Option<String> {
-    let path = path.trim_end_matches('/');
-    (!path.is_empty() && path_prefix(path).is_ok()).then(|| format!("upstream.path_prefix = \"{path}\""))
-}
-
-/// What stands before `/v1`: empty, or `/` and segments.
-pub(super) fn path_prefix(text: &str) -> Result<&str, Wrong> {
-    if text.is_empty() {
-        return Ok(text);
-    }
-    let Some(segments) = text.strip_prefix('/') else {
-        return Err(Wrong::hint(format!("\"/{}\"", text.trim_end_matches('/'))));
-    };
-    if text.ends_with('/') {
-        return Err(Wrong::hint(format!("without the slash at the end: \"{}\"", text.trim_end_matches('/'))));
-    }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let segment = |name: &str| !matches!(name, "" | "." | "..") && name.bytes().all(plain);
-    if segments.split('/').all(segment) {
-        Ok(text)
-    } else {
-        Err(Wrong::hint("segments of letters, digits and - . _ ~, not empty, not \".\" or \"..\""))
     }
 }
 

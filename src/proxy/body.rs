@@ -78,9 +78,10 @@ impl Patience {
 }
 
 /// What is sent to Karbor.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum RequestBody {
     /// Nothing.
+    #[default]
     Empty,
     /// These bytes.
     Whole(Option<Bytes>),

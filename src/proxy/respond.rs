@@ -16,6 +16,7 @@
 //! | Karbor cannot be reached, or breaks off | 502 | repeat if not sent; otherwise look first |
 //! | Karbor is late | 504 | the same |
 //! | no room for another connection, or body (`body-budget`); no `ledger` | 503 | try again later |
+//! | Karbor is down as far as is known, or too busy to be asked | 503 | try again when `Retry-After` says |
 //! | a malformed `filter` of a list | 400 | mend what the message names |
 //!
 //! Never 401 or 500: the official client hides the text of the one and breaks on the other (facts, section 9).
@@ -197,6 +198,13 @@ fn whole_seconds(wait: Duration) -> HeaderValue {
 pub(super) fn failure(mut exchange: Exchange, failure: &Failure, request_id: &str) -> Response<AnswerBody> {
     let unknown = failure.was_sent();
     exchange.karbor_failed(failure.kind(), unknown);
+    if let Some(wait) = failure.retry_after() {
+        let message = "Karbor is down or too busy; the request was not carried out and can be repeated";
+        let body = Fault::new(StatusCode::SERVICE_UNAVAILABLE.as_u16(), message).to_body();
+        let mut answer = with_body(exchange, StatusCode::SERVICE_UNAVAILABLE, body, request_id);
+        ask_to_wait(&mut answer, whole_seconds(wait));
+        return answer;
+    }
     let status = if failure.was_late() { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
     let message = match (failure.was_late(), unknown) {
         (false, false) => "Karbor cannot be reached; the request was not carried out and can be repeated",

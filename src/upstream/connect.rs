@@ -1,5 +1,12 @@
-//! One new connection to an endpoint.
+//! One new connection to an address of an endpoint.
+//!
+//! Leaves finding the addresses of a name to `resolve`, what follows from a failure to `journey`.
 
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,12 +14,15 @@ use http_body::Body;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::prelude::{Counted, Prelude};
 use super::socket::{Socket, Written};
-use super::{Endpoint, Failure};
+use super::stream::Stream;
+use super::{Endpoint, Failure, Tls};
 
 /// Large answers are read in parts of this size: twice as fast as with larger ones, and a tenth of the
 /// memory.
@@ -23,27 +33,83 @@ const SOCKET_BUFFER_BYTES: u32 = 128 * 1024;
 /// A connection, what drives it, and how much was written to it.
 type Wire<B> = (SendRequest<B>, Connection<Socket, B>, Written);
 
-/// Connects, within `most`; the socket counts by `prelude`.
-pub(super) async fn connect<B>(
-    endpoint: &Endpoint,
-    most: Duration,
-    prelude: Prelude,
-) -> Result<Wire<B>, Failure>
-where
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let name = || format!("{}:{}", endpoint.host, endpoint.port);
-    let connecting = TcpStream::connect((&*endpoint.host, endpoint.port));
-    let socket = match timeout(most, connecting).await {
-        Ok(Ok(socket)) => socket,
-        Ok(Err(source)) => return Err(Failure::Connect { endpoint: name(), source }),
-        Err(_elapsed) => return Err(Failure::ConnectTimeout { endpoint: name() }),
+/// Where a connection goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Dial {
+    Tcp(SocketAddr),
+    Unix(Arc<Path>),
+}
+
+impl fmt::Display for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// TLS, and the name that the other side must prove.
+#[derive(Clone)]
+pub(super) struct Secure {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Secure {
+    /// What connections to `endpoint` need.
+    ///
+    /// # Errors
+    /// When the certificates were not read, or none can be for the endpoint's name.
+    pub(super) fn of(endpoint: &Endpoint, tls: Option<&Tls>) -> io::Result<Option<Self>> {
+        let Some((host, _)) = endpoint.authority().filter(|_| endpoint.is_secure()) else { return Ok(None) };
+        let tls = tls.ok_or_else(|| io::Error::other("the certificates were not read"))?;
+        let name =
+            tls.name_of(host).ok_or_else(|| io::Error::other("no certificate can be for that name"))?;
+        Ok(Some(Self { connector: tls.connector(), name }))
+    }
+}
+
+impl fmt::Debug for Secure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secure").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Connects, within `most`.
+///
+/// # Errors
+/// When there is no connection, none in time, or TLS is not agreed on.
+pub(super) async fn dial(dial: &Dial, secure: Option<&Secure>, most: Duration) -> Result<Stream, Failure> {
+    match timeout(most, connect(dial, secure)).await {
+        Ok(connected) => connected,
+        Err(_elapsed) => Err(Failure::ConnectTimeout { address: dial.to_string() }),
+    }
+}
+
+async fn connect(dial: &Dial, secure: Option<&Secure>) -> Result<Stream, Failure> {
+    let refused = |source| Failure::Connect { address: dial.to_string(), source };
+    let socket = match dial {
+        Dial::Tcp(address) => TcpStream::connect(address).await.map_err(refused)?,
+        Dial::Unix(path) => return UnixStream::connect(path).await.map(Stream::Unix).map_err(refused),
     };
     bound_buffers(&SockRef::from(&socket));
     // A head and a body written apart would otherwise wait for the acknowledgement of the first.
     let _ = socket.set_nodelay(true);
-    let (socket, written) = Socket::new(TokioIo::new(Counted::new(socket, prelude)));
+    let Some(Secure { connector, name }) = secure else { return Ok(Stream::Tcp(socket)) };
+    match connector.connect(name.clone(), socket).await {
+        Ok(socket) => Ok(Stream::Tls(Box::new(socket))),
+        Err(source) => Err(Failure::Tls { address: dial.to_string(), source }),
+    }
+}
+
+/// Makes HTTP of a stream; the socket counts by `prelude`.
+pub(super) async fn speak<B>(stream: Stream, prelude: Prelude) -> Result<Wire<B>, Failure>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (socket, written) = Socket::new(TokioIo::new(Counted::new(stream, prelude)));
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(READ_BYTES)
         .handshake(socket)

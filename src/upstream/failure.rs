@@ -1,6 +1,7 @@
 //! Why Karbor gave no answer, and whether it may have seen the request.
 
 use std::io;
+use std::time::Duration;
 
 use super::prelude::was_too_long;
 use crate::telemetry::metrics::UpstreamFailure;
@@ -9,23 +10,41 @@ use crate::telemetry::metrics::UpstreamFailure;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// No connection could be made; nothing was sent.
-    #[error("cannot connect to {endpoint}")]
+    #[error("cannot connect to {address}")]
     Connect {
-        /// Where to.
-        endpoint: String,
+        /// Where to: an address, or an endpoint whose name has none.
+        address: String,
         /// Why not.
         #[source]
         source: io::Error,
     },
     /// The connection was not there in time; nothing was sent.
-    #[error("no connection to {endpoint} in time")]
+    #[error("no connection to {address} in time")]
     ConnectTimeout {
         /// Where to.
-        endpoint: String,
+        address: String,
     },
-    /// No endpoint is configured; nothing was sent.
-    #[error("no endpoint is configured")]
-    NoEndpoint,
+    /// TLS was not agreed on; nothing was sent.
+    #[error("cannot speak TLS with {address}")]
+    Tls {
+        /// With whom.
+        address: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Every address failed again and again, and is left alone for a while; nothing was sent.
+    #[error("karbor is down, as far as is known")]
+    AllEjected {
+        /// When the next request will be let through.
+        retry_after: Duration,
+    },
+    /// As many requests as may be were under way, and waiting; nothing was sent.
+    #[error("too many requests wait for karbor")]
+    QueueFull,
+    /// As many requests as may be were under way for too long; nothing was sent.
+    #[error("too many requests are under way to karbor")]
+    QueueTimeout,
     /// The connection ended before the head of the answer.
     #[error("the exchange with karbor failed")]
     Exchange {
@@ -64,9 +83,13 @@ impl Failure {
     #[must_use]
     pub const fn was_sent(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::ConnectTimeout { .. } | Self::NoEndpoint | Self::Question(_) => {
-                false
-            }
+            Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Tls { .. }
+            | Self::AllEjected { .. }
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::Question(_) => false,
             Self::Exchange { sent, .. } => *sent,
             Self::FirstByteTimeout | Self::AnswerStalled | Self::Answer(_) => true,
         }
@@ -81,11 +104,32 @@ impl Failure {
         }
     }
 
+    /// When the client may try again, where Karbor was not even tried.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::AllEjected { retry_after } => Some(*retry_after),
+            Self::QueueFull | Self::QueueTimeout => Some(Duration::from_secs(1)),
+            Self::Question(failure) => failure.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// Whether the address is to blame, that had the request on a new connection: not the client, whose body may
+    /// have broken off.
+    pub(super) fn is_of_address(&self) -> bool {
+        matches!(self, Self::Exchange { source, .. } if !source.is_user())
+    }
+
     /// The kind, for metrics.
     #[must_use]
     pub fn kind(&self) -> UpstreamFailure {
         match self {
-            Self::Connect { .. } | Self::NoEndpoint => UpstreamFailure::Connect,
+            Self::Connect { .. } => UpstreamFailure::Connect,
+            Self::Tls { .. } => UpstreamFailure::Tls,
+            Self::AllEjected { .. } => UpstreamFailure::AllEjected,
+            Self::QueueFull => UpstreamFailure::QueueFull,
+            Self::QueueTimeout => UpstreamFailure::QueueTimeout,
             Self::ConnectTimeout { .. } => UpstreamFailure::ConnectTimeout,
             Self::Exchange { source, .. } if source.is_parse() || was_too_long(source) => {
                 UpstreamFailure::Protocol
@@ -103,8 +147,16 @@ impl Failure {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Connect { .. } | Self::NoEndpoint => {
-                "is karbor-api running, and is upstream.endpoints its address?"
+            Self::Connect { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "this user must be able to write to the socket and to enter its folder"
+            }
+            Self::Connect { .. } => "is karbor-api running, and is upstream.endpoints its address?",
+            Self::Tls { .. } => {
+                "must its certificate lead to upstream.ca_file, or be for upstream.server_name, or does it ask for ours?"
+            }
+            Self::AllEjected { .. } => "the log says why each address of upstream.endpoints is left alone",
+            Self::QueueFull | Self::QueueTimeout => {
+                "karbor-api is too slow for so many requests, or upstream.max_requests_per_worker is too low"
             }
             Self::ConnectTimeout { .. } => "a firewall that drops, or upstream.connect_timeout is too short",
             Self::Exchange { .. } => "karbor-api closed the connection: look into its log, was it restarted?",

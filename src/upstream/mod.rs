@@ -1,58 +1,47 @@
-//! Karbor, as a place: endpoints, the connections to them, and one request on one of them.
+//! Karbor, as a place: endpoints and their health, the connections to them, and one request on its way there.
 //!
-//! One for each worker. Leaves what a request means, and what a failure is to the client, to `proxy`.
+//! One for each worker. In reading order: `options` what it is told; `roster` where a request goes, by `address` and
+//! `health`; `journey` how it moves on; `attempt` one request on one connection. Leaves what a request means, and
+//! what a failure is to the client, to `proxy`.
 
+mod address;
+mod attempt;
 mod connect;
 mod failure;
+mod health;
+mod journey;
+mod options;
 mod pool;
 mod prelude;
+mod probe;
+mod queue;
+mod resolve;
+mod roster;
 mod socket;
+mod stream;
+mod tls;
 
-use std::future::Future;
-use std::pin::pin;
+use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 pub use failure::Failure;
+pub use options::{EjectionRules, Endpoint, Places, ProbeOptions, UpstreamOptions};
 pub use pool::Lease;
+pub use tls::{Identity, Tls, TlsError, TlsFiles};
 
 use crate::drain;
-use crate::telemetry::metrics::{Side, WorkerMetrics};
-use pool::{Link, Pool};
-use prelude::Prelude;
-use socket::Written;
-
-/// Where one Karbor API listens. Plain HTTP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// A name or an address, without brackets.
-    pub host: Box<str>,
-    /// The port.
-    pub port: u16,
-}
-
-/// What the upstream side is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamOptions {
-    /// At least one.
-    pub endpoints: Vec<Endpoint>,
-    /// To connect, name resolution included.
-    pub connect_timeout: Duration,
-    /// From the last byte of the request to the head of the answer.
-    pub first_byte_timeout: Duration,
-    /// Without any progress of a body, either way.
-    pub idle_timeout: Duration,
-    /// How long an idle connection is kept. Karbor's own server closes after 900 s.
-    pub pool_idle_timeout: Duration,
-    /// The most idle connections a worker keeps.
-    pub pool_idle_per_worker: usize,
-}
+use crate::telemetry::metrics::WorkerMetrics;
+use journey::Journey;
+use pool::Pool;
+use queue::Queue;
+use roster::Roster;
 
 /// Karbor's answer, its body still under way.
 #[derive(Debug)]
@@ -73,201 +62,114 @@ pub trait Progress {
     fn last(&self) -> Option<Instant>;
 }
 
+/// What one worker knows of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointState {
+    /// As it is configured, with its port.
+    pub endpoint: String,
+    /// Each address of it.
+    pub addresses: Vec<AddressState>,
+    /// Why the last lookup of its name failed.
+    pub unresolved: Option<String>,
+}
+
+/// What one worker knows of one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressState {
+    /// An address and a port, or a path.
+    pub address: String,
+    /// This worker's requests under way.
+    pub requests: usize,
+    /// When the next request is let through to it. None while it is fit.
+    pub back_in: Option<Duration>,
+}
+
 /// The way to Karbor, for one worker.
 #[derive(Debug)]
 pub struct Upstream<B> {
-    options: Rc<UpstreamOptions>,
-    hosts: Vec<HeaderValue>,
+    roster: RefCell<Rc<Roster>>,
     pool: Rc<Pool<B>>,
+    queue: Rc<Queue>,
     metrics: Rc<WorkerMetrics>,
 }
 
 impl<B> Upstream<B>
 where
-    B: Body<Data = Bytes> + Unpin + 'static,
+    B: Body<Data = Bytes> + Default + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// Ready to connect; nothing is connected yet. Must be made on the worker's own runtime.
+    /// Ready to connect; nothing is connected yet, and names are being looked up. Must be made on the worker's own
+    /// runtime. The options are those that [`UpstreamOptions::opened`] gave.
     #[must_use]
     pub fn new(options: Rc<UpstreamOptions>, metrics: Rc<WorkerMetrics>) -> Self {
-        let hosts = options.endpoints.iter().map(Endpoint::host_header).collect();
         let pool = Rc::new(Pool::new(options.pool_idle_timeout, options.pool_idle_per_worker));
-        let period = (options.pool_idle_timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(5));
-        drain::spawn_cut(sweep(Rc::downgrade(&pool), period));
-        Self { options, hosts, pool, metrics }
+        drain::spawn_cut(sweep(Rc::downgrade(&pool)));
+        let queue = Queue::of(options.places.most);
+        let roster = Roster::new(options, &metrics, None);
+        let upstream = Self { roster: RefCell::new(roster), pool, queue, metrics };
+        upstream.tend();
+        upstream
     }
 
-    /// Sends `request`, in origin form, and waits for the head of the answer.
+    /// From now on as `options` say, which [`UpstreamOptions::opened`] gave. Requests under way end on what they
+    /// have; the health of endpoints that stay is kept, and so are connections to them, unless they are encrypted.
+    pub fn update(&self, options: Rc<UpstreamOptions>) {
+        self.pool.resize(options.pool_idle_timeout, options.pool_idle_per_worker);
+        let most = options.places.most;
+        let before = self.roster.borrow().clone();
+        let next = Roster::new(options, &self.metrics, Some(&before));
+        before.retire(&next, &self.metrics);
+        self.roster.replace(next);
+        self.pool.sweep();
+        self.queue.resize(most);
+        self.tend();
+    }
+
+    /// What is known of each endpoint, in the order of the configuration. Other workers may judge otherwise.
+    #[must_use]
+    pub fn states(&self) -> Vec<EndpointState> {
+        self.roster.borrow().states()
+    }
+
+    /// Sends `request`, in origin form, and waits for the head of the answer. Before that it waits for its place,
+    /// where as many as may be are under way.
     ///
     /// A request without `Host` gets the endpoint's. Moves to another connection, or another endpoint, only
-    /// while no byte of the request was sent.
+    /// while no byte of the request was sent, or if it is safe, has no body, and no byte of an answer came.
     ///
     /// # Errors
     /// [`Failure::was_sent`] says whether Karbor may have seen the request.
-    pub async fn send(
-        &self,
-        mut request: Request<B>,
-        progress: &impl Progress,
-    ) -> Result<Answer<B>, Failure> {
-        while let Some(link) = self.pool.take() {
-            match self.try_on(link, request, progress).await {
-                Ok(answer) => return Ok(answer),
-                Err((_, Some(unsent))) => request = unsent,
-                Err((failure, None)) => return Err(failure),
+    pub async fn send(&self, request: Request<B>, progress: &impl Progress) -> Result<Answer<B>, Failure> {
+        let place = match self.queue.enter_now() {
+            Some(place) => place,
+            None => {
+                let places = self.roster.borrow().options.places;
+                self.queue.enter(&places, &self.metrics).await?
             }
-        }
-        let mut last = None;
-        let (mut unreachable, mut unsent) = (0, 0);
-        while unreachable < self.options.endpoints.len() && unsent < 2 {
-            let at = self.pool.next_endpoint(self.options.endpoints.len());
-            let Some(endpoint) = self.options.endpoints.get(at) else { break };
-            let link = match self.connect(endpoint, at).await {
-                Ok(link) => link,
-                Err(failure) => {
-                    last = Some(failure);
-                    unreachable += 1;
-                    continue;
-                }
-            };
-            match self.try_on(link, request, progress).await {
-                Ok(answer) => return Ok(answer),
-                Err((failure, Some(returned))) => (last, request) = (Some(failure), returned),
-                Err((failure, None)) => return Err(failure),
-            }
-            unsent += 1;
-        }
-        Err(last.unwrap_or(Failure::NoEndpoint))
+        };
+        let roster = self.roster.borrow().clone();
+        let journey = Journey::of(&request, &roster, &self.pool, &self.metrics, progress);
+        journey.make(request, place).await
     }
 
-    async fn connect(&self, endpoint: &Endpoint, at: usize) -> Result<Link<B>, Failure> {
-        let prelude = Prelude::default();
-        let most = self.options.connect_timeout;
-        let (sender, connection, written) = connect::connect(endpoint, most, prelude.clone()).await?;
-        self.metrics.connection_opened(Side::Upstream);
-        let metrics = self.metrics.clone();
-        let (link, let_go) = Link::new(sender, written, at, prelude);
-        drain::spawn_cut(async move {
-            let mut connection = pin!(connection);
-            // An error is told to whoever waits for an answer on it.
-            tokio::select! {
-                _ = &mut connection => {}
-                // hyper ends it then, unless Karbor does not take what is being written.
-                _ = let_go => drop(tokio::time::timeout(LAST_WORDS, connection).await),
-            }
-            metrics.connection_closed(Side::Upstream);
-        });
-        Ok(link)
-    }
-
-    async fn try_on(
-        &self,
-        mut link: Link<B>,
-        mut request: Request<B>,
-        progress: &impl Progress,
-    ) -> Result<Answer<B>, (Failure, Option<Request<B>>)> {
-        let host_added = !request.headers().contains_key(header::HOST);
-        if host_added && let Some(host) = self.hosts.get(link.endpoint()) {
-            request.headers_mut().insert(header::HOST, host.clone());
-        }
-        let mut count = Count::new(&self.metrics, link.written());
-        let handed_over = Instant::now();
-        link.prelude().begin();
-        let sending = link.sender().try_send_request(request);
-        match self.in_time(sending, progress).await {
-            Ok(Ok(response)) => {
-                link.prelude().end();
-                count.answered(response.status(), progress.last().unwrap_or(handed_over).elapsed());
-                let lease = Lease::new(link, self.pool.clone());
-                Ok(Answer { response, lease })
-            }
-            Ok(Err(mut error)) => {
-                let unsent = error.take_message().map(|mut request| {
-                    if host_added {
-                        request.headers_mut().remove(header::HOST);
-                    }
-                    request
-                });
-                Err((Failure::of_exchange(error.into_error(), unsent.is_none()), unsent))
-            }
-            Err(failure) => Err((failure, None)),
-        }
-    }
-
-    /// Waits for the head of the answer: from the end of the body, or as long as the body goes on.
-    async fn in_time<T>(
-        &self,
-        sending: impl Future<Output = T>,
-        progress: &impl Progress,
-    ) -> Result<T, Failure> {
-        let mut sending = pin!(sending);
-        let started = Instant::now();
-        let mut wait = self.options.first_byte_timeout;
-        loop {
-            if let Ok(sent) = tokio::time::timeout(wait, sending.as_mut()).await {
-                return Ok(sent);
-            }
-            let most = match progress.is_underway() {
-                // A client that stalls is found out first; what is left is a Karbor that does not read.
-                true => self.options.first_byte_timeout.max(self.options.idle_timeout) + STALL_SLACK,
-                false => self.options.first_byte_timeout,
-            };
-            let end = progress.last().unwrap_or(started) + most;
-            match end.checked_duration_since(Instant::now()) {
-                Some(left) if !left.is_zero() => wait = left,
-                _ => return Err(Failure::FirstByteTimeout),
-            }
-        }
-    }
-}
-
-/// How much later than a stalled client a Karbor that does not read is given up.
-const STALL_SLACK: Duration = Duration::from_secs(1);
-/// How long a connection that was let go may take to end by itself.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// Counts one request on one connection, once: when its answer begins, or when it is given up and Karbor got
-/// a part of it. Whoever waits may be dropped at any time, so what was not answered is counted on drop.
-struct Count<'a> {
-    metrics: &'a WorkerMetrics,
-    written: Written,
-    before: u64,
-    answered: bool,
-}
-
-impl<'a> Count<'a> {
-    fn new(metrics: &'a WorkerMetrics, written: &Written) -> Self {
-        Self { metrics, before: written.bytes(), written: written.clone(), answered: false }
-    }
-
-    fn answered(&mut self, status: StatusCode, first_byte: Duration) {
-        self.metrics.upstream_answered(status.as_u16(), first_byte);
-        self.answered = true;
-    }
-}
-
-impl Drop for Count<'_> {
-    fn drop(&mut self) {
-        if !self.answered && self.written.bytes() > self.before {
-            self.metrics.upstream_unanswered();
-        }
+    fn tend(&self) {
+        let roster = self.roster.borrow();
+        resolve::begin(&roster);
+        probe::begin(&roster, &self.metrics);
     }
 }
 
 /// Lets idle connections go in time, for as long as the pool is there.
-async fn sweep<B>(pool: Weak<Pool<B>>, period: Duration) {
+async fn sweep<B>(pool: Weak<Pool<B>>) {
+    let mut period = Duration::ZERO;
     loop {
         tokio::time::sleep(period).await;
         match pool.upgrade() {
-            Some(pool) => pool.sweep(),
+            Some(pool) => {
+                pool.sweep();
+                period = pool.sweep_period();
+            }
             None => return,
         }
-    }
-}
-
-impl Endpoint {
-    fn host_header(&self) -> HeaderValue {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_string() };
-        let text = if self.port == 80 { host } else { format!("{host}:{}", self.port) };
-        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("karbor"))
     }
 }

@@ -4,20 +4,28 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::oneshot;
 
+use super::address::{Address, Load};
 use super::prelude::Prelude;
+use super::queue::Place;
 use super::socket::Written;
 
-/// A connection to an endpoint.
+/// A connection to an address. In a box, because it is moved often, and large.
 #[derive(Debug)]
-pub(super) struct Link<B> {
+pub(super) struct Link<B>(Box<Parts<B>>);
+
+#[derive(Debug)]
+struct Parts<B> {
     sender: SendRequest<B>,
     written: Written,
-    endpoint: usize,
+    address: Rc<Address>,
     prelude: Prelude,
     idle_since: Instant,
+    /// The fields of the request under way, where it may be sent again. Kept here for its memory.
+    fields: HeaderMap,
     /// Dropped with the link: tells the connection's task that nobody will use it again.
     _held: oneshot::Sender<()>,
 }
@@ -27,55 +35,82 @@ impl<B> Link<B> {
     pub(super) fn new(
         sender: SendRequest<B>,
         written: Written,
-        endpoint: usize,
+        address: Rc<Address>,
         prelude: Prelude,
     ) -> (Self, oneshot::Receiver<()>) {
         let (held, let_go) = oneshot::channel();
-        (Self { sender, written, endpoint, prelude, idle_since: Instant::now(), _held: held }, let_go)
+        let (idle_since, fields) = (Instant::now(), HeaderMap::new());
+        let parts = Parts { sender, written, address, prelude, idle_since, fields, _held: held };
+        (Self(Box::new(parts)), let_go)
     }
 
-    pub(super) const fn sender(&mut self) -> &mut SendRequest<B> {
-        &mut self.sender
+    pub(super) fn sender(&mut self) -> &mut SendRequest<B> {
+        &mut self.0.sender
     }
 
-    pub(super) const fn prelude(&self) -> &Prelude {
-        &self.prelude
+    pub(super) fn prelude(&self) -> &Prelude {
+        &self.0.prelude
     }
 
-    pub(super) const fn written(&self) -> &Written {
-        &self.written
+    pub(super) fn written(&self) -> &Written {
+        &self.0.written
     }
 
-    pub(super) const fn endpoint(&self) -> usize {
-        self.endpoint
+    /// Remembers the fields of a request.
+    pub(super) fn keep(&mut self, fields: &HeaderMap) {
+        self.0.fields.clear();
+        for (name, value) in fields {
+            self.0.fields.append(name, value.clone());
+        }
+    }
+
+    /// What was remembered.
+    pub(super) fn kept(self) -> HeaderMap {
+        self.0.fields
+    }
+
+    /// The request is answered.
+    pub(super) fn forget(&mut self) {
+        self.0.fields.clear();
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Pool<B> {
     idle: RefCell<Vec<Link<B>>>,
-    idle_timeout: Duration,
-    most: usize,
-    next: Cell<usize>,
+    idle_timeout: Cell<Duration>,
+    most: Cell<usize>,
 }
 
 impl<B> Pool<B> {
     pub(super) fn new(idle_timeout: Duration, most: usize) -> Self {
-        Self { idle: RefCell::default(), idle_timeout, most, next: Cell::new(0) }
+        Self { idle: RefCell::default(), idle_timeout: Cell::new(idle_timeout), most: Cell::new(most) }
     }
 
-    /// The latest used connection that can carry a request. Closed and old ones are let go.
-    pub(super) fn take(&self) -> Option<Link<B>> {
+    /// Other bounds from now on.
+    pub(super) fn resize(&self, idle_timeout: Duration, most: usize) {
+        self.idle_timeout.set(idle_timeout);
+        self.most.set(most);
+        let mut idle = self.idle.borrow_mut();
+        let over = idle.len().saturating_sub(most);
+        idle.drain(..over);
+    }
+
+    /// The latest used connection to `address` that can carry a request. Closed and old ones are let go.
+    pub(super) fn take(&self, address: &Rc<Address>) -> Option<Link<B>> {
         let mut idle = self.idle.borrow_mut();
         let mut at = idle.len();
         while at > 0 {
             at -= 1;
-            let link = &idle[at];
+            let link = &idle[at].0;
+            if !Rc::ptr_eq(&link.address, address) {
+                continue;
+            }
             if link.sender.is_closed() {
-                idle.swap_remove(at);
+                idle.remove(at);
             } else if link.sender.is_ready() {
                 let link = idle.remove(at);
-                if link.idle_since.elapsed() < self.idle_timeout {
+                if link.0.idle_since.elapsed() < self.idle_timeout.get() {
                     return Some(link);
                 }
                 // Those before it are older still.
@@ -86,34 +121,33 @@ impl<B> Pool<B> {
         None
     }
 
-    /// Lets go what is closed, was idle for too long, or does not become ready: Karbor answered before it
-    /// had read the request, and does not read on.
+    /// Between two sweeps.
+    pub(super) fn sweep_period(&self) -> Duration {
+        (self.idle_timeout.get() / 4).clamp(Duration::from_millis(50), Duration::from_secs(5))
+    }
+
+    /// Lets go what is closed, was idle for too long, leads nowhere any more, or does not become ready: Karbor
+    /// answered before it had read the request, and does not read on.
     pub(super) fn sweep(&self) {
         const TO_BECOME_READY: Duration = Duration::from_secs(1);
-        self.idle.borrow_mut().retain(|link| {
+        self.idle.borrow_mut().retain(|Link(link)| {
             let idle = link.idle_since.elapsed();
             let ready = link.sender.is_ready() || idle < TO_BECOME_READY;
-            !link.sender.is_closed() && ready && idle < self.idle_timeout
+            let fresh = idle < self.idle_timeout.get();
+            !link.sender.is_closed() && ready && fresh && !link.address.is_retired()
         });
     }
 
     fn put(&self, mut link: Link<B>) {
-        if link.sender.is_closed() || self.most == 0 {
+        if link.0.sender.is_closed() || self.most.get() == 0 || link.0.address.is_retired() {
             return;
         }
-        link.idle_since = Instant::now();
+        link.0.idle_since = Instant::now();
         let mut idle = self.idle.borrow_mut();
-        if idle.len() >= self.most {
+        if idle.len() >= self.most.get() {
             idle.remove(0);
         }
         idle.push(link);
-    }
-
-    /// The endpoint whose turn it is.
-    pub(super) fn next_endpoint(&self, endpoints: usize) -> usize {
-        let next = self.next.get();
-        self.next.set(next.wrapping_add(1));
-        next.checked_rem(endpoints).unwrap_or(0)
     }
 }
 
@@ -122,11 +156,13 @@ impl<B> Pool<B> {
 pub struct Lease<B> {
     link: Link<B>,
     pool: Rc<Pool<B>>,
+    _load: Load,
+    _place: Place,
 }
 
 impl<B> Lease<B> {
-    pub(super) const fn new(link: Link<B>, pool: Rc<Pool<B>>) -> Self {
-        Self { link, pool }
+    pub(super) const fn new(link: Link<B>, pool: Rc<Pool<B>>, load: Load, place: Place) -> Self {
+        Self { link, pool, _load: load, _place: place }
     }
 
     /// The answer was read to its end.

@@ -24,6 +24,11 @@ impl Prelude {
         self.0.set(Some(PRELUDE_BYTES));
     }
 
+    /// Whether nothing was read since it began: no byte of an answer.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.0.get() == Some(PRELUDE_BYTES)
+    }
+
     /// The head is there.
     pub(super) fn end(&self) {
         self.0.set(None);

@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::prelude::Counted;
+use super::stream::Stream;
 
 /// The bytes that a socket took so far.
 #[derive(Clone, Debug, Default)]
@@ -33,13 +33,13 @@ impl Written {
 /// A connected socket.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TokioIo<Counted<TcpStream>>,
+    stream: TokioIo<Counted<Stream>>,
     written: Written,
 }
 
 impl Socket {
     /// The socket, and what was written to it.
-    pub(super) fn new(stream: TokioIo<Counted<TcpStream>>) -> (Self, Written) {
+    pub(super) fn new(stream: TokioIo<Counted<Stream>>) -> (Self, Written) {
         let written = Written::default();
         (Self { stream, written: written.clone() }, written)
     }

@@ -4,7 +4,8 @@
 //! path; `stances` observe, warn, off and limits by tenant; `update` later mutation; `refusals` what is
 //! refused by its bytes; `pipelining` what follows on a connection; `pass_through`, `headers`, `streams`
 //! everything else that goes by; `ledger` what was admitted comes back; `upstream_failures`, `upstream_pool` Karbor
-//! misbehaving; `upstream_counts` that what Karbor got is counted; `lifecycle` start, drain, bounds; `departures`
+//! misbehaving; `upstream_moves` what goes on elsewhere then; `upstream_health` who is left alone; `upstream_ways` TLS,
+//! unix sockets, names; `upstream_queue` waiting for a place; `upstream_counts` that what Karbor got is counted; `lifecycle` start, drain, bounds; `departures`
 //! clients that leave; `slow` clients that dribble; `observability` audit lines, metrics, log.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
@@ -27,4 +28,8 @@ mod support;
 mod update;
 mod upstream_counts;
 mod upstream_failures;
+mod upstream_health;
+mod upstream_moves;
 mod upstream_pool;
+mod upstream_queue;
+mod upstream_ways;

@@ -7,6 +7,7 @@
 mod ledger;
 mod parts;
 mod policy;
+mod upstream;
 
 use std::time::Duration;
 
@@ -61,6 +62,7 @@ const fn inherit(key: &'static str, kind: Kind, doc: &'static str) -> Setting {
 pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
     let parts = [
         parts::SETTINGS,
+        upstream::SETTINGS,
         ledger::SETTINGS,
         policy::SETTINGS,
         policy::GROUP_SETTINGS,

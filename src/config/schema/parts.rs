@@ -1,11 +1,10 @@
-//! Settings of the parts: server, admin, log, audit, metrics, upstream.
+//! Settings of the parts: server, admin, log, audit, metrics.
 
 use tracing::Level;
 
 use super::{MIB, Setting, TIME, set};
 use crate::config::kind::Kind;
 use crate::config::{names, network};
-use crate::proxy::ExtraInfoField;
 use crate::telemetry::audit::KeyNames;
 use crate::telemetry::log::LogFormat;
 
@@ -28,9 +27,6 @@ const LEVEL: Kind = Kind::word::<Level>();
 const HEADERS: Kind = Kind::List("names of headers", |text| names::header(text).map(drop), 0, 256);
 const PEERS: Kind =
     Kind::List("addresses and ranges of addresses", |text| network::address_range(text).map(drop), 0, 1000);
-const ENDPOINTS: Kind = Kind::List("http://HOST[:PORT]", |text| network::endpoint(text).map(drop), 1, 100);
-const PREFIX: Kind =
-    Kind::Text("\"\", or a path such as \"/data-protect\"", |text| network::path_prefix(text).map(drop));
 const SINK: Kind = Kind::Text("a path, \"-\" or \"\"", |text| names::audit_sink(text).map(drop));
 const LISTEN: Kind = Kind::Text("an address with a port", |text| network::listen(text).map(drop));
 const ADMIN_LISTEN: Kind = Kind::Text("an address with a port", |text| network::admin_listen(text).map(drop));
@@ -144,33 +140,5 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Number(0, 10_000),
         "0",
         "tenants beyond those named here that get a label of their own, first come first served",
-    ),
-    set(
-        "upstream.endpoints",
-        ENDPOINTS,
-        "[\"http://127.0.0.1:18799\"]",
-        "where Karbor listens; plain HTTP, port 80 unless named",
-    ),
-    set("upstream.path_prefix", PREFIX, "\"\"", "what stands before `/v1` in every path"),
-    set(
-        "upstream.extra_info_field",
-        Kind::word::<ExtraInfoField>(),
-        "\"extra-info\"",
-        "the name under which an admitted map is sent on; `extra_info` for Karbor before 1.0",
-    ),
-    set("upstream.connect_timeout", TIME, "\"3s\"", "to connect to Karbor, name resolution included"),
-    set(
-        "upstream.first_byte_timeout",
-        TIME,
-        "\"75s\"",
-        "from the last byte of a request to the head of Karbor's answer",
-    ),
-    set("upstream.idle_timeout", TIME, "\"60s\"", "without any progress of a body, either way"),
-    set("upstream.pool_idle_timeout", TIME, "\"60s\"", "how long an idle connection to Karbor is kept"),
-    set(
-        "upstream.pool_idle_per_worker",
-        Kind::Number(0, 10_000),
-        "64",
-        "the most idle connections to Karbor a worker keeps",
     ),
 ];

@@ -103,6 +103,16 @@ families! {
         "Requests of which Karbor got at least a part, by the class of its answer's status, or none.";
     UPSTREAM_FAILURES = "upstream_failures_total", Kind::Counter, ["kind"],
         "Requests to which Karbor gave no whole answer.";
+    UPSTREAM_MOVES = "upstream_moves_total", Kind::Counter, ["reason"],
+        "Times that a request went on to another connection or address of Karbor.";
+    UPSTREAM_ADDRESSES = "upstream_addresses", Kind::Gauge, ["endpoint", "state"],
+        "Addresses of each endpoint, as each worker judges them, added up.";
+    UPSTREAM_EJECTIONS = "upstream_ejections_total", Kind::Counter, ["endpoint"],
+        "Times that a worker began to leave an address of the endpoint alone.";
+    UPSTREAM_PROBES = "upstream_probes_total", Kind::Counter, ["outcome"],
+        "Questions of the proxy's own that addresses of Karbor are asked as a sign of life.";
+    UPSTREAM_WAITING = "upstream_waiting_requests", Kind::Gauge, [],
+        "Requests that wait because as many as may be are under way to Karbor.";
     UPSTREAM_FIRST_BYTE = "upstream_first_byte_seconds", Kind::Histogram(FIRST_BYTE), [],
         "From the last byte of the request sent to Karbor to the head of its answer.";
     ADDED_SECONDS = "added_seconds", Kind::Histogram(ADDED), ["route"],

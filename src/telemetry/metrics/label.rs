@@ -108,6 +108,36 @@ words! {
         Closed = "closed",
         /// What came back is not HTTP as we read it.
         Protocol = "protocol",
+        /// TLS was not agreed on.
+        Tls = "tls",
+        /// Every address is left alone for a while.
+        AllEjected = "all-ejected",
+        /// Too many requests waited already.
+        QueueFull = "queue-full",
+        /// It waited too long for others to end.
+        QueueTimeout = "queue-timeout",
+    }
+}
+
+words! {
+    /// Why a request went on to another connection or address.
+    Move {
+        /// No connection could be made.
+        Unconnected = "unconnected",
+        /// The connection ended before a byte of the request was sent.
+        Unsent = "unsent",
+        /// It ended before a byte of the answer came, and the request can be repeated.
+        Unanswered = "unanswered",
+    }
+}
+
+words! {
+    /// What came of a probe.
+    Probe {
+        /// It was answered, whatever the status.
+        Alive = "alive",
+        /// It was not.
+        Dead = "dead",
     }
 }
 

@@ -9,6 +9,7 @@ mod scrape;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod upstream;
 mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,10 +19,11 @@ use prometheus::{IntCounter, IntCounterVec, Registry};
 
 pub use family::{FAMILIES, Family, Kind};
 pub use label::{
-    AuditDrop, ConnectionRefusal, Direction, LedgerOperation, LedgerOutcome, MethodClass, Outcome, Side,
-    Unfilled, Unkept, UpstreamFailure,
+    AuditDrop, ConnectionRefusal, Direction, LedgerOperation, LedgerOutcome, MethodClass, Move, Outcome,
+    Probe, Side, Unfilled, Unkept, UpstreamFailure,
 };
 use tenants::TenantLabels;
+pub use upstream::{EndpointMetrics, Waiting};
 pub use worker::WorkerMetrics;
 
 use crate::karbor::TenantId;

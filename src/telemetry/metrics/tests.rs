@@ -63,6 +63,8 @@ fn cells_stand_in_the_order_of_their_words() {
     in_order(ConnectionRefusal::ALL, |value| value as usize);
     in_order(UpstreamFailure::ALL, |value| value as usize);
     in_order(AuditDrop::ALL, |value| value as usize);
+    in_order(Move::ALL, |value| value as usize);
+    in_order(Probe::ALL, |value| value as usize);
 }
 
 /// The library finds a series by a digest of its label values without anything between them: a word that
@@ -118,6 +120,30 @@ fn workers_are_added_up() {
             ("requests_in_flight", Some("2")),
         ],
     );
+}
+
+#[test]
+fn series_of_an_endpoint_come_and_go() {
+    let hub = hub(&[], 0);
+    let (one, other) = (hub.worker().unwrap(), hub.worker().unwrap());
+    let up = r#"upstream_addresses{endpoint="http://k:80",state="up"}"#;
+    let ejected = r#"upstream_addresses{endpoint="http://k:80",state="ejected"}"#;
+    let ejections = r#"upstream_ejections_total{endpoint="http://k:80"}"#;
+    check(&hub, &[(up, None), (ejected, None), (ejections, None)]);
+    for worker in [&one, &other] {
+        let endpoint = worker.endpoint("http://k:80");
+        endpoint.address_appears(true);
+        endpoint.address_appears(true);
+        endpoint.ejected();
+    }
+    check(&hub, &[(up, Some("2")), (ejected, Some("2")), (ejections, Some("2"))]);
+    one.endpoint("http://k:80").came_back();
+    other.endpoint("http://k:80").address_goes(false);
+    check(&hub, &[(up, Some("3")), (ejected, Some("0")), (ejections, Some("2"))]);
+    one.endpoint_goes("http://k:80");
+    check(&hub, &[(up, Some("1")), (ejections, Some("1"))]);
+    other.endpoint_goes("http://k:80");
+    check(&hub, &[(up, None), (ejected, None), (ejections, None)]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::label::{
     Unkept, UpstreamFailure,
 };
 use super::tenants::TenantLabels;
+use super::upstream::UpstreamCells;
 use crate::karbor::TenantId;
 use crate::karbor::route::RouteKind;
 use crate::policy::{Bound, Charge, Enforcement, Limits, Rule, Violations};
@@ -47,6 +48,7 @@ pub struct WorkerMetrics {
     upstream_requests: Box<[IntCounter]>,
     upstream_failures: Box<[IntCounter]>,
     upstream_first_byte: Histogram,
+    pub(super) upstream: UpstreamCells,
     added: Box<[Histogram]>,
     body_bytes: Box<[IntCounter]>,
     connections: Box<[IntGauge]>,
@@ -88,6 +90,7 @@ impl WorkerMetrics {
                 &words(UpstreamFailure::ALL, UpstreamFailure::name),
             )?,
             upstream_first_byte: only_histogram(&family::UPSTREAM_FIRST_BYTE.histogram(registry)?)?,
+            upstream: UpstreamCells::new(registry)?,
             added: histograms(&family::ADDED_SECONDS.histogram(registry)?, &routes)?,
             body_bytes: body_cells(registry)?,
             connections: gauges(&family::CONNECTIONS.gauge(registry)?, &sides)?,

@@ -56,10 +56,12 @@ pub(crate) fn config(upstream: &[SocketAddr], audit_file: &str, settings: &str) 
     );
     let files = [("base", base.as_str()), ("test", settings)]
         .map(|(name, text)| File { name: name.to_owned(), text: text.to_owned() });
-    match config::parse(&files, []) {
+    let mut config = match config::parse(&files, []) {
         Ok(loaded) => loaded.config,
         Err(problems) => panic!("{problems}"),
-    }
+    };
+    config.upstream = config.upstream.opened().unwrap();
+    config
 }
 
 impl TestApp {

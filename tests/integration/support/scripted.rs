@@ -50,7 +50,11 @@ pub(crate) struct Link {
 impl Scripted {
     /// Plays `script` on every connection, each on a thread of its own. The connection closes when it ends.
     pub(crate) fn new(script: impl Fn(Link) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), script)
+    }
+
+    /// The same on a listener that is there already.
+    pub(crate) fn on(listener: TcpListener, script: impl Fn(Link) + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let (script, accepting) = (Arc::new(script), Arc::clone(&shared));
@@ -92,6 +96,13 @@ impl Scripted {
     /// The requests read whole so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// Ends, and gives every request that was read whole.
+    pub(crate) fn end(self) -> Vec<Seen> {
+        let shared = Arc::clone(&self.shared);
+        drop(self);
+        std::mem::take(&mut shared.seen.lock().unwrap())
     }
 
     /// Waits for so many requests.
