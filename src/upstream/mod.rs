@@ -19,6 +19,8 @@ mod resolve;
 mod roster;
 mod socket;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::cell::RefCell;

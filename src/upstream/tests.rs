@@ -1,0 +1,197 @@
+//! A worker's way to Karbor as its configuration changes.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Empty};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, LocalOptions};
+
+use super::*;
+use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
+
+/// A body that is there from the start.
+struct Still;
+
+impl Progress for Still {
+    fn is_underway(&self) -> bool {
+        false
+    }
+
+    fn last(&self) -> Option<Instant> {
+        None
+    }
+}
+
+fn options(endpoints: &[SocketAddr]) -> UpstreamOptions {
+    let http =
+        |address: &SocketAddr| Endpoint::Http { host: address.ip().to_string().into(), port: address.port() };
+    let long = Duration::from_secs(20);
+    UpstreamOptions {
+        endpoints: endpoints.iter().map(http).collect(),
+        tls_files: TlsFiles::default(),
+        tls: None,
+        connect_timeout: long,
+        first_byte_timeout: long,
+        idle_timeout: long,
+        pool_idle_timeout: long,
+        pool_idle_per_worker: 8,
+        resolve_period: long,
+        ejection: EjectionRules {
+            after_failures: 1,
+            after_gateway_errors: None,
+            first: Duration::from_secs(3600),
+            most: Duration::from_secs(3600),
+        },
+        probe: None,
+        places: Places { most: 8, queue: 8, patience: long },
+    }
+}
+
+type Bodiless = Upstream<Empty<Bytes>>;
+
+fn hub() -> MetricsHub {
+    let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
+    MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap()
+}
+
+fn upstream(hub: &MetricsHub, endpoints: &[SocketAddr]) -> Bodiless {
+    Upstream::new(Rc::new(options(endpoints)), Rc::new(hub.worker().unwrap()))
+}
+
+/// Runs `test` as a worker would.
+fn run(test: impl Future<Output = ()>) {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), test).await.unwrap() });
+}
+
+/// A Karbor that answers everything with `name`; its connections end when their peer leaves.
+async fn karbor(name: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drain::spawn_cut(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            drain::spawn_cut(async move {
+                let mut room = [0; 4096];
+                while let Ok(1..) = stream.read(&mut room).await {
+                    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{name}", name.len());
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+async fn begin(upstream: &Bodiless) -> Result<Answer<Empty<Bytes>>, Failure> {
+    let request = Request::post("/").body(Empty::new()).unwrap();
+    upstream.send(request, &Still).await
+}
+
+/// Who answers.
+async fn ask(upstream: &Bodiless) -> Result<String, Failure> {
+    end(begin(upstream).await?).await
+}
+
+async fn end(answer: Answer<Empty<Bytes>>) -> Result<String, Failure> {
+    let body = answer.response.into_body().collect().await.map_err(Failure::broke_off)?.to_bytes();
+    answer.lease.give_back();
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+fn opened(hub: &MetricsHub) -> String {
+    let text = hub.encode();
+    let start = "karbor_admission_connections_total{side=\"upstream\"} ";
+    text.lines().find_map(|line| line.strip_prefix(start)).unwrap().to_owned()
+}
+
+#[test]
+fn an_update_changes_where_requests_go() {
+    run(async {
+        let (one, other) = (karbor("one").await, karbor("other").await);
+        let hub = hub();
+        let upstream = upstream(&hub, &[one]);
+        assert_eq!(ask(&upstream).await.unwrap(), "one");
+        let under_way = begin(&upstream).await.unwrap();
+        upstream.update(Rc::new(options(&[other])));
+        assert_eq!(ask(&upstream).await.unwrap(), "other");
+        assert_eq!(end(under_way).await.unwrap(), "one", "it ends where it began");
+        upstream.update(Rc::new(options(&[one])));
+        assert_eq!(ask(&upstream).await.unwrap(), "one");
+        assert_eq!(opened(&hub), "3", "a connection to what was gone is not kept");
+        let text = hub.encode();
+        assert!(!text.contains(&other.to_string()), "{text}");
+    });
+}
+
+#[test]
+fn an_update_keeps_connections_and_health_of_what_stays() {
+    run(async {
+        let (one, other) = (karbor("one").await, karbor("other").await);
+        let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let hub = hub();
+        let upstream = upstream(&hub, &[dead, one]);
+        assert_eq!(ask(&upstream).await.unwrap(), "one");
+        let ejected = |upstream: &Bodiless| {
+            let of = |state: &EndpointState| state.addresses.iter().any(|address| address.back_in.is_some());
+            upstream.states().iter().map(of).collect::<Vec<_>>()
+        };
+        assert_eq!(ejected(&upstream), [true, false]);
+        upstream.update(Rc::new(options(&[other, one, dead])));
+        assert_eq!(ejected(&upstream), [false, false, true]);
+        let mut who = vec![ask(&upstream).await.unwrap(), ask(&upstream).await.unwrap()];
+        who.sort();
+        assert_eq!(who, ["one", "other"]);
+        assert_eq!(opened(&hub), "2", "that to `one` was kept");
+        upstream.update(Rc::new(options(&[dead])));
+        assert!(matches!(ask(&upstream).await, Err(Failure::AllEjected { .. })));
+        let gone = options(&[one]);
+        upstream.update(Rc::new(gone));
+        upstream.update(Rc::new(options(&[dead])));
+        assert_eq!(ejected(&upstream), [false], "what was gone begins anew");
+    });
+}
+
+#[test]
+fn an_update_widens_and_narrows_what_may_be_under_way() {
+    run(async {
+        let one = karbor("one").await;
+        let upstream = upstream(&hub(), &[one]);
+        let most = |most| {
+            let places = Places { most, queue: 1, patience: Duration::from_millis(50) };
+            upstream.update(Rc::new(UpstreamOptions { places, ..options(&[one]) }));
+        };
+        most(1);
+        let first = begin(&upstream).await.unwrap();
+        assert!(matches!(begin(&upstream).await, Err(Failure::QueueTimeout)));
+        most(2);
+        let second = begin(&upstream).await.unwrap();
+        most(1);
+        end(first).await.unwrap();
+        assert!(matches!(begin(&upstream).await, Err(Failure::QueueTimeout)), "one is still under way");
+        end(second).await.unwrap();
+        assert_eq!(ask(&upstream).await.unwrap(), "one");
+    });
+}
+
+#[test]
+fn the_state_of_each_endpoint_is_told() {
+    run(async {
+        let one = karbor("one").await;
+        let mut options = options(&[one]);
+        options.endpoints.push(Endpoint::Unix("/run/nobody.sock".into()));
+        let upstream: Bodiless = Upstream::new(Rc::new(options), Rc::new(hub().worker().unwrap()));
+        let answer = begin(&upstream).await.unwrap();
+        let [http, unix] = upstream.states().try_into().unwrap();
+        assert_eq!(http.endpoint, format!("http://{one}"));
+        let address = AddressState { address: one.to_string(), requests: 1, back_in: None };
+        assert_eq!((http.addresses, http.unresolved), (vec![address], None));
+        assert_eq!((unix.endpoint.as_str(), unix.addresses.len()), ("unix:/run/nobody.sock", 1));
+        end(answer).await.unwrap();
+        assert_eq!(upstream.states()[0].addresses[0].requests, 0);
+    });
+}
