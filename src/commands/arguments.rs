@@ -140,7 +140,7 @@ impl FormArguments {
 
 #[derive(Args)]
 pub(crate) struct VerifyArguments {
-    /// Where Karbor is, with a path before /v1 if it has one.
+    /// Where Karbor is, with a path before /v1 if it has one; https:// by the certificates of [upstream], or unix:/PATH.
     #[arg(long, value_name = "URL")]
     pub(crate) karbor_url: String,
     /// A file with a token of the project.

@@ -104,7 +104,8 @@ pub(crate) fn verify(ledger: &ServeArguments, what: &VerifyArguments) -> anyhow:
     let (options, _) = configured_ledger(ledger)?;
     let file = &what.token_file;
     let token = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let (console, karbor) = (Console::open(&options)?, Karbor::at(&what.karbor_url, &token)?);
+    let tls = config::load(ledger.config.as_deref(), config::variables())?.upstream.tls_files;
+    let (console, karbor) = (Console::open(&options)?, Karbor::at(&what.karbor_url, &token, &tls)?);
     let (tenant, mends) = (&TenantId::new(&*what.tenant), what.mend);
     let (mut out, mut left) = (BufWriter::new(io::stdout().lock()), 0);
     for provider in &what.provider {

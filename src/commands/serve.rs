@@ -12,7 +12,6 @@ use karbor_admission::ledger::Engine;
 use karbor_admission::signals::Signals;
 use karbor_admission::telemetry::audit::AuditSink;
 use karbor_admission::telemetry::log::{self, LogFormat, LogOptions};
-use karbor_admission::upstream::Endpoint;
 
 /// Runs in front of Karbor until told to end.
 pub(crate) fn serve(file: Option<&Path>) -> anyhow::Result<()> {
@@ -36,10 +35,7 @@ pub(crate) fn demo(listen: SocketAddr, admin: SocketAddr, karbor: SocketAddr) ->
     let mut config = start_log(config)?;
     config.server.listen = listen;
     config.admin.listen = admin;
-    config.upstream.endpoints = vec![Endpoint::Http {
-        host: stand_in.addr().ip().to_string().into(),
-        port: stand_in.addr().port(),
-    }];
+    config.upstream.endpoints = vec![stand_in.addr().into()];
     let app = App::bind(config)?;
     let guide = demo::guide(app.address(), app.admin_address(), PROJECT, demo::PROVIDER_ID, &plan);
     std::io::stdout().write_all(guide.as_bytes())?;

@@ -22,7 +22,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::prelude::{Counted, Prelude};
 use super::socket::{Socket, Written};
 use super::stream::Stream;
-use super::{Endpoint, Failure, Tls};
+use super::{Endpoint, Failure, Tls, resolve};
 
 /// Large answers are read in parts of this size: twice as fast as with larger ones, and a tenth of the
 /// memory.
@@ -38,6 +38,18 @@ type Wire<B> = (SendRequest<B>, Connection<Socket, B>, Written);
 pub(super) enum Dial {
     Tcp(SocketAddr),
     Unix(Arc<Path>),
+}
+
+impl Dial {
+    /// Where an endpoint is, if that needs no lookup.
+    pub(super) fn fixed(endpoint: &Endpoint) -> Option<Self> {
+        match endpoint {
+            Endpoint::Unix(path) => Some(Self::Unix(path.as_path().into())),
+            Endpoint::Http { host, port } | Endpoint::Https { host, port } => {
+                host.parse().ok().map(|address| Self::Tcp(SocketAddr::new(address, *port)))
+            }
+        }
+    }
 }
 
 impl fmt::Display for Dial {
@@ -74,6 +86,33 @@ impl fmt::Debug for Secure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Secure").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// A new connection to an endpoint, for whoever asks now and then: to the first of its addresses that takes one, each
+/// within `most`.
+///
+/// # Errors
+/// When none does, or TLS is not agreed on.
+pub async fn reach(endpoint: &Endpoint, tls: Option<&Tls>, most: Duration) -> Result<Stream, Failure> {
+    let address = || endpoint.to_string();
+    let secure = Secure::of(endpoint, tls).map_err(|source| Failure::Tls { address: address(), source })?;
+    let dials = match (Dial::fixed(endpoint), endpoint.authority()) {
+        (None, Some(authority)) => resolve::addresses_of(authority)
+            .await
+            .map_err(|source| Failure::Connect { address: address(), source })?
+            .into_iter()
+            .map(Dial::Tcp)
+            .collect(),
+        (dial, _) => Vec::from_iter(dial),
+    };
+    let mut last = Failure::ConnectTimeout { address: address() };
+    for to in dials {
+        match dial(&to, secure.as_ref(), most).await {
+            Ok(stream) => return Ok(stream),
+            Err(failure) => last = failure,
+        }
+    }
+    Err(last)
 }
 
 /// Connects, within `most`.

@@ -33,9 +33,11 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+pub use connect::reach;
 pub use failure::Failure;
 pub use options::{EjectionRules, Endpoint, Places, ProbeOptions, UpstreamOptions};
 pub use pool::Lease;
+pub use stream::Stream;
 pub use tls::{Identity, Tls, TlsError, TlsFiles};
 
 use crate::drain;

@@ -3,6 +3,7 @@
 //! Leaves reading certificates to `tls`, how all this is written to `config`.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,6 +59,13 @@ impl Endpoint {
             None => "localhost".to_owned(),
         };
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("karbor"))
+    }
+}
+
+/// Plain HTTP.
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self::Http { host: address.ip().to_string().into(), port: address.port() }
     }
 }
 

@@ -60,8 +60,8 @@ async fn look_up(roster: &Weak<Roster>) -> bool {
     roster.is_some()
 }
 
-/// At least one.
-async fn addresses_of(authority: (&str, u16)) -> io::Result<Vec<SocketAddr>> {
+/// The addresses of a name, at least one.
+pub(super) async fn addresses_of(authority: (&str, u16)) -> io::Result<Vec<SocketAddr>> {
     let mut found: Vec<SocketAddr> = Vec::new();
     for address in tokio::net::lookup_host(authority).await?.take(MOST) {
         if !found.contains(&address) {

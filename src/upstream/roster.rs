@@ -72,8 +72,9 @@ impl Roster {
                         Address::new(site.clone(), address.dial.clone(), address.health())
                     }
                 })),
-                None => addresses
-                    .extend(fixed(endpoint).map(|dial| Address::new(site.clone(), dial, Health::default()))),
+                None => addresses.extend(
+                    Dial::fixed(endpoint).map(|dial| Address::new(site.clone(), dial, Health::default())),
+                ),
             }
             sites.push(site);
         }
@@ -230,17 +231,7 @@ impl Roster {
     }
 }
 
-/// Where an endpoint is, if that needs no lookup.
-fn fixed(endpoint: &Endpoint) -> Option<Dial> {
-    match endpoint {
-        Endpoint::Unix(path) => Some(Dial::Unix(path.as_path().into())),
-        Endpoint::Http { host, port } | Endpoint::Https { host, port } => {
-            host.parse().ok().map(|address| Dial::Tcp(SocketAddr::new(address, *port)))
-        }
-    }
-}
-
 /// Whether an endpoint's addresses are looked up.
 pub(super) fn is_named(endpoint: &Endpoint) -> bool {
-    fixed(endpoint).is_none()
+    Dial::fixed(endpoint).is_none()
 }

@@ -12,7 +12,7 @@ use tokio_rustls::client::TlsStream;
 
 /// A connected stream.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub enum Stream {
     /// Plain.
     Tcp(TcpStream),
     /// Encrypted; large, and rarer.

@@ -28,11 +28,9 @@ impl Progress for Still {
 }
 
 fn options(endpoints: &[SocketAddr]) -> UpstreamOptions {
-    let http =
-        |address: &SocketAddr| Endpoint::Http { host: address.ip().to_string().into(), port: address.port() };
     let long = Duration::from_secs(20);
     UpstreamOptions {
-        endpoints: endpoints.iter().map(http).collect(),
+        endpoints: endpoints.iter().copied().map(Endpoint::from).collect(),
         tls_files: TlsFiles::default(),
         tls: None,
         connect_timeout: long,

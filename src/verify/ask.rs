@@ -3,6 +3,7 @@
 //! Leaves what to ask, and what the answers mean, to the parent.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,11 +12,14 @@ use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
+
+use crate::upstream::{Endpoint, Tls, TlsError, TlsFiles, reach};
 
 /// For one question, the whole answer included.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// For one connection.
+const TO_CONNECT: Duration = Duration::from_secs(10);
 /// The most bytes of an answer. A list of 1000 checkpoints of large plans is far below.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
@@ -23,8 +27,14 @@ const MOST_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// The address is none.
-    #[error("'{0}' is no address of Karbor's: http://HOST:PORT, and a path before /v1 if there is one")]
+    #[error(
+        "'{0}' is no address of Karbor's: http://HOST:PORT or https://HOST:PORT, and a path before /v1 if there is \
+         one; or unix:/PATH"
+    )]
     Address(String),
+    /// What TLS needs cannot be had.
+    #[error("cannot set up TLS to Karbor")]
+    Tls(#[from] TlsError),
     /// The token is none.
     #[error("the token cannot stand in a header")]
     Token,
@@ -38,31 +48,29 @@ pub enum AskError {
 
 /// Karbor at an address, and a token for it.
 pub struct Karbor {
-    authority: String,
+    endpoint: Endpoint,
+    tls: Option<Tls>,
     prefix: String,
     token: HeaderValue,
     runtime: Runtime,
 }
 
 impl Karbor {
-    /// Karbor at `url`, `http://HOST:PORT` with or without a path before `/v1`. Nothing is asked yet.
+    /// Karbor at `url`, `http://HOST:PORT` or `https://HOST:PORT` with or without a path before `/v1`, or
+    /// `unix:/PATH`. Of the files, those are read that it takes. Nothing is asked yet.
     ///
     /// # Errors
-    /// When the address or the token cannot be used.
-    pub fn at(url: &str, token: &str) -> Result<Self, AskError> {
-        let wrong = || AskError::Address(url.to_owned());
-        let uri: Uri = url.parse().map_err(|_unusable| wrong())?;
-        let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http") && uri.query().is_none());
-        let authority = authority.ok_or_else(wrong)?;
-        let port = authority.port_u16().unwrap_or(80);
+    /// When the address, the token or a file cannot be used.
+    pub fn at(url: &str, token: &str, tls: &TlsFiles) -> Result<Self, AskError> {
+        let (endpoint, prefix) = place(url).ok_or_else(|| AskError::Address(url.to_owned()))?;
         let mut token = HeaderValue::from_str(token.trim()).map_err(|_unusable| AskError::Token)?;
         token.set_sensitive(true);
         let runtime = Builder::new_current_thread().enable_all().build();
-        let authority = format!("{}:{port}", authority.host());
         Ok(Self {
-            runtime: runtime.map_err(|error| AskError::Exchange(authority.clone(), error.into()))?,
-            authority,
-            prefix: uri.path().trim_end_matches('/').to_owned(),
+            runtime: runtime.map_err(|error| AskError::Exchange(endpoint.to_string(), error.into()))?,
+            tls: endpoint.is_secure().then(|| Tls::read(tls)).transpose()?,
+            endpoint,
+            prefix,
             token,
         })
     }
@@ -75,35 +83,100 @@ impl Karbor {
         let uri: Uri =
             format!("{}{path}", self.prefix).parse().map_err(|_unusable| AskError::Path(path.to_owned()))?;
         let request = Request::get(uri)
-            .header(header::HOST, &self.authority)
+            .header(header::HOST, self.endpoint.host_header())
             .header("x-auth-token", self.token.clone())
             .header(header::ACCEPT, "application/json")
             .body(Empty::new())
             .map_err(|_unusable| AskError::Path(path.to_owned()))?;
         let late = || Err(io::Error::from(io::ErrorKind::TimedOut).into());
-        let asked = async { tokio::time::timeout(PATIENCE, exchange(&self.authority, request)).await };
+        let asked = async { tokio::time::timeout(PATIENCE, self.exchange(request)).await };
         let answer = self.runtime.block_on(asked).unwrap_or_else(|_elapsed| late());
-        answer.map_err(|error| AskError::Exchange(self.authority.clone(), error))
+        answer.map_err(|error| AskError::Exchange(self.endpoint.to_string(), error))
     }
+
+    async fn exchange(&self, request: Request<Empty<Bytes>>) -> Exchanged {
+        let stream = reach(&self.endpoint, self.tls.as_ref(), TO_CONNECT).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let answered = async {
+            let (parts, body) = sender.send_request(request).await?.into_parts();
+            let body = Limited::new(body, MOST_BYTES).collect().await?.to_bytes();
+            Ok((parts.status, body))
+        };
+        tokio::pin!(answered);
+        tokio::select! {
+            answer = &mut answered => answer,
+            ended = connection => {
+                ended?;
+                // What was read before the end is still to be had.
+                answered.await
+            }
+        }
+    }
+}
+
+/// The endpoint of an address, and what stands before `/v1` in its paths.
+fn place(url: &str) -> Option<(Endpoint, String)> {
+    if let Some(path) = url.strip_prefix("unix:") {
+        return path.starts_with('/').then(|| (Endpoint::Unix(Path::new(path).into()), String::new()));
+    }
+    let uri: Uri = url.parse().ok()?;
+    let authority = uri.authority().filter(|_| uri.query().is_none())?;
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']').into();
+    let port = authority.port_u16();
+    let endpoint = match uri.scheme_str()? {
+        "http" => Endpoint::Http { host, port: port.unwrap_or(80) },
+        "https" => Endpoint::Https { host, port: port.unwrap_or(443) },
+        _ => return None,
+    };
+    Some((endpoint, uri.path().trim_end_matches('/').to_owned()))
 }
 
 type Exchanged = Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>>;
 
-async fn exchange(authority: &str, request: Request<Empty<Bytes>>) -> Exchanged {
-    let socket = TcpStream::connect(authority).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
-    let answered = async {
-        let (parts, body) = sender.send_request(request).await?.into_parts();
-        let body = Limited::new(body, MOST_BYTES).collect().await?.to_bytes();
-        Ok((parts.status, body))
-    };
-    tokio::pin!(answered);
-    tokio::select! {
-        answer = &mut answered => answer,
-        ended = connection => {
-            ended?;
-            // What was read before the end is still to be had.
-            answered.await
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(url: &str, expected: Option<(&str, &str)>) {
+        let read = place(url).map(|(endpoint, prefix)| (endpoint.to_string(), prefix));
+        assert_eq!(read.as_ref().map(|(endpoint, prefix)| (&**endpoint, &**prefix)), expected, "{url}");
+    }
+
+    #[test]
+    fn addresses_of_karbor() {
+        check("http://k", Some(("http://k:80", "")));
+        check("http://k:8799/", Some(("http://k:8799", "")));
+        check("HTTP://[::1]:8799/data-protect/", Some(("http://[::1]:8799", "/data-protect")));
+        check("https://k", Some(("https://k:443", "")));
+        check("https://10.0.0.1:1/a/b", Some(("https://10.0.0.1:1", "/a/b")));
+        check("unix:/run/karbor.sock", Some(("unix:/run/karbor.sock", "")));
+        for wrong in ["", "k", "k:8799", "/v1", "ftp://k", "http://k?a=b", "http://", "unix:k", "unix:"] {
+            check(wrong, None);
         }
+    }
+
+    #[test]
+    fn asks_over_a_unix_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("karbor.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            stream.write_all(b"HTTP/1.1 203 Whatever\r\nContent-Length: 2\r\n\r\nok").unwrap();
+            head
+        });
+        let url = format!("unix:{}", path.display());
+        let karbor = Karbor::at(&url, "token\n", &TlsFiles::default()).unwrap();
+        let (status, body) = karbor.get("/v1/p/plans").unwrap();
+        assert_eq!((status.as_u16(), &*body), (203, &b"ok"[..]));
+        let head = serving.join().unwrap();
+        assert_eq!(head[0], "GET /v1/p/plans HTTP/1.1");
+        assert!(head.contains(&"x-auth-token: token".to_owned()), "{head:?}");
     }
 }

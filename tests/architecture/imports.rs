@@ -69,7 +69,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "upstream::UpstreamOptions",
         ],
     ),
-    ("verify", &["karbor", "ledger"]),
+    (
+        "verify",
+        &[
+            "karbor",
+            "ledger",
+            // One way to connect, whoever asks.
+            "upstream::Endpoint",
+            "upstream::Tls",
+            "upstream::TlsError",
+            "upstream::TlsFiles",
+            "upstream::reach",
+        ],
+    ),
     ("demo", INSIDE),
     ("app", INSIDE),
     ("commands", EVERYTHING),
