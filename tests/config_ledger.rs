@@ -259,11 +259,11 @@ fn warns_of_a_password_that_everybody_may_read() {
 
 #[test]
 fn a_lease_outlives_what_is_under_way() {
-    let wrong = "expected more than `upstream.first_byte_timeout` and `upstream.idle_timeout` together: \
-                 what is still under way would be given up";
-    let timeouts = "upstream.first_byte_timeout = '75s'\nupstream.idle_timeout = '60s'\n";
-    check(&format!("{timeouts}ledger.lease = '135s'"), &format!("3: `ledger.lease` is \"135s\": {wrong}"));
-    load(&format!("{timeouts}ledger.lease = '136s'"));
+    let wrong = "expected more than `upstream.queue_timeout`, `upstream.first_byte_timeout` and \
+                 `upstream.idle_timeout` together: what is still under way would be given up";
+    let timeouts = "upstream = { first_byte_timeout = '75s', idle_timeout = '60s', queue_timeout = '10s' }\n";
+    check(&format!("{timeouts}ledger.lease = '145s'"), &format!("2: `ledger.lease` is \"145s\": {wrong}"));
+    load(&format!("{timeouts}ledger.lease = '146s'"));
     load(&format!("{timeouts}ledger.lease = '1s'\nledger.url = 'off'"));
 }
 

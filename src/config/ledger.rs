@@ -234,12 +234,14 @@ pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
         ));
     }
     let duration = |key: &str| settings.read(key, kind::duration).ok();
-    let (first_byte, idle) = (duration("upstream.first_byte_timeout"), duration("upstream.idle_timeout"));
-    if let (Some(lease), Some(first_byte), Some(idle)) = (duration("ledger.lease"), first_byte, idle)
-        && lease <= first_byte + idle
+    // What a creation waits for once it is held.
+    let waits = ["upstream.queue_timeout", "upstream.first_byte_timeout", "upstream.idle_timeout"];
+    let waits: Option<Duration> = waits.into_iter().map(duration).sum();
+    if let (Some(lease), Some(waits)) = (duration("ledger.lease"), waits)
+        && lease <= waits
     {
-        let text = "expected more than `upstream.first_byte_timeout` and `upstream.idle_timeout` together: \
-                    what is still under way would be given up";
+        let text = "expected more than `upstream.queue_timeout`, `upstream.first_byte_timeout` and \
+                    `upstream.idle_timeout` together: what is still under way would be given up";
         problems.push(at(settings, "ledger.lease", text));
     }
     if let (Some(kept), Some((window, key))) = (duration("ledger.keep_deleted"), longest_window(settings))
