@@ -137,7 +137,9 @@ where
         match attempt.make(link, request).await {
             Ok((response, link)) => self.answered(response, link, load, place),
             Err((failure, rest)) => {
-                if failure.is_of_address() {
+                // A server may close on a body that it does not want to read: no client may eject Karbor by that.
+                let streams = self.progress.is_underway() || self.progress.last().is_some();
+                if failure.is_of_address() && !streams {
                     address.failed(Fault::Exchange, on_trial, rules);
                 }
                 match rest {

@@ -107,6 +107,25 @@ fn a_karbor_that_is_back_is_asked_again() {
     drop(karbor);
 }
 
+/// A server may close on a body that it does not want to read. Nobody takes Karbor from others by such requests.
+#[test]
+fn a_body_that_is_not_read_ejects_nobody() {
+    let karbor = Scripted::new(|mut link| {
+        // Dropped with the body unread, the connection is reset.
+        if link.head().is_some_and(|head| head.method == "GET") {
+            link.send(OK);
+        }
+    });
+    let app = TestApp::before(karbor.address, LATE);
+    let put = Request::new("PUT", "/v1/p/plans/q");
+    for _ in 0..4 {
+        app.client().ask(&put.clone().body("x")).own_fault(502);
+        app.client().ask(&put.clone().body("x").chunked(1)).own_fault(502);
+    }
+    app.until_counted("upstream_ejections_total", &[], 0.0);
+    assert_eq!(app.client().ask(&get()).text(), "ok");
+}
+
 /// The only address: a creation may be the trial, or a tenant that only creates would wait for ever.
 #[test]
 fn any_request_may_be_the_trial_where_nothing_else_is_left() {
