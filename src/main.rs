@@ -11,7 +11,7 @@ use karbor_admission::config::ConfigErrors;
 use karbor_admission::karbor::{ProviderId, TenantId};
 use karbor_admission::ledger::{ConsoleError, LedgerError, Search};
 
-use commands::arguments::{Arguments, Command, ServeArguments};
+use commands::arguments::{Arguments, Command};
 use commands::console::Differ;
 use commands::{check, console, serve};
 
@@ -21,7 +21,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
-        Command::Serve(ServeArguments { config }) => serve::serve(config.as_deref()),
+        Command::Serve(arguments) => serve::serve(&arguments),
         Command::CheckConfig { file, config } => check::check_config(file.or(config).as_deref()),
         Command::Demo { listen, admin, karbor } => serve::demo(listen, admin, karbor),
         Command::Find { terms, tenant, provider, most, form, ledger } => {

@@ -1,4 +1,4 @@
-//! SIGTERM, SIGINT and SIGHUP as futures.
+//! SIGTERM, SIGINT, SIGHUP and SIGUSR1 as futures.
 
 use std::io;
 
@@ -9,8 +9,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub enum Wish {
     /// End, for this reason.
     End(&'static str),
-    /// Open the audit file anew: it was rotated.
-    ReopenAuditLog,
+    /// End, for this reason, and leave the addresses to another instance that listens there already.
+    HandOver(&'static str),
+    /// Open the audit file anew, which may have been rotated, and read the configuration again.
+    Reload,
 }
 
 /// The signals we listen to.
@@ -19,6 +21,7 @@ pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    user: Signal,
 }
 
 impl Signals {
@@ -31,6 +34,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            user: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -39,7 +43,8 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Wish::End("SIGTERM"),
             _ = self.interrupt.recv() => Wish::End("SIGINT"),
-            _ = self.hang_up.recv() => Wish::ReopenAuditLog,
+            _ = self.hang_up.recv() => Wish::Reload,
+            _ = self.user.recv() => Wish::HandOver("SIGUSR1"),
         }
     }
 }

@@ -5,23 +5,20 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 
-use super::readiness::Readiness;
-use crate::telemetry::metrics::{self, MetricsHub};
+use super::Sources;
+use crate::telemetry::metrics;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
 const PAGES: &str = "\
 /         this list
+/config   the configuration in force, and where each value came from
 /livez    whether the process answers
 /metrics  metrics, for Prometheus
 /readyz   whether it takes requests, and what it waits for if not
 ";
 
-pub(super) fn answer<B>(
-    request: &Request<B>,
-    hub: &MetricsHub,
-    readiness: &Readiness,
-) -> Response<Full<Bytes>> {
+pub(super) fn answer<B>(request: &Request<B>, sources: &Sources) -> Response<Full<Bytes>> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let text = format!("only GET and HEAD are answered here\n\n{PAGES}");
         let mut refusal = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, text);
@@ -31,8 +28,9 @@ pub(super) fn answer<B>(
     match request.uri().path() {
         "/" => page(StatusCode::OK, TEXT, format!("karbor-admission, admin side\n\n{PAGES}")),
         "/livez" => page(StatusCode::OK, TEXT, "live\n".to_owned()),
-        "/readyz" => ready(&readiness.reasons()),
-        "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, hub.encode()),
+        "/readyz" => ready(&sources.readiness.reasons()),
+        "/config" => page(StatusCode::OK, TEXT, (sources.config)()),
+        "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, sources.hub.encode()),
         _ => page(StatusCode::NOT_FOUND, TEXT, format!("no such page\n\n{PAGES}")),
     }
 }

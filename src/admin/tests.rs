@@ -13,8 +13,13 @@ fn hub() -> MetricsHub {
     MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap()
 }
 
+fn sources(readiness: &Readiness) -> Sources {
+    let config = Arc::new(|| "[server]\nworkers = 1  # default\n".to_owned());
+    Sources { hub: hub(), readiness: readiness.clone(), config }
+}
+
 fn bound() -> Bound {
-    bind(&AdminOptions { listen: "127.0.0.1:0".parse().unwrap() }).unwrap()
+    bind(&AdminOptions { listen: "127.0.0.1:0".parse().unwrap() }, false).unwrap()
 }
 
 fn run<T>(test: impl Future<Output = T>) -> T {
@@ -27,7 +32,7 @@ async fn with_admin(readiness: &Readiness, test: impl AsyncFnOnce(SocketAddr)) {
     let bound = bound();
     let addr = bound.addr();
     let (stop, stopped) = oneshot::channel::<()>();
-    let serve = bound.serve(hub(), readiness.clone(), async move {
+    let serve = bound.serve(sources(readiness), async move {
         let _dropped = stopped.await;
     });
     let test = async {
@@ -130,13 +135,13 @@ fn the_oldest_silent_client_makes_room_for_a_new_one() {
 #[test]
 fn a_taken_address_is_an_error() {
     let first = bound();
-    let taken = bind(&AdminOptions { listen: first.addr() });
+    let taken = bind(&AdminOptions { listen: first.addr() }, false);
     assert_eq!(taken.err().map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
 }
 
 #[test]
 fn serving_can_move_between_threads() {
     fn takes_send(_: &(impl Future + Send)) {}
-    let serve = bound().serve(hub(), Readiness::new(), std::future::pending());
+    let serve = bound().serve(sources(&Readiness::new()), std::future::pending());
     takes_send(&serve);
 }

@@ -1,17 +1,28 @@
 //! The life of the process once everything is bound: start the workers, see to wishes, drain.
+//!
+//! The end, in order: not ready, and told to the service manager; `server.drain_delay`; listeners are left; each
+//! connection closes with its next answer, or when none comes; what is left after `server.drain_timeout`, or at the
+//! second wish to end, is cut, counted and logged.
 
 use std::future::Future;
 use std::io;
-use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
 use super::AppError;
+use super::live::{Live, Pulse};
+use super::notify::Notifier;
+use super::reload::{Asker, Reloader, Running};
 use super::usage::watch_usage;
+use super::vigil;
 use super::worker::{Shared, join, start_worker};
 use crate::admin::{self, Readiness};
+use crate::config;
 use crate::drain;
+use crate::server::Listener;
 use crate::signals::{Signals, Wish};
 
 /// Where the operator's wishes come from: signals, or a test.
@@ -26,75 +37,158 @@ impl Wishes for Signals {
     }
 }
 
+/// Who plays a part.
+pub(super) struct Cast {
+    pub(super) shared: Shared,
+    pub(super) live: watch::Sender<Arc<Live>>,
+    pub(super) running: Running,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) admin: admin::Bound,
+    pub(super) notifier: Notifier,
+    pub(super) watchdog: Option<Duration>,
+}
+
+/// How the process is to end.
+struct End {
+    reason: &'static str,
+    /// Whether another instance listens on the same addresses already.
+    hands_over: bool,
+}
+
 /// The life of the process on the calling thread's runtime.
 pub(super) async fn conduct<W: Wishes>(
-    shared: Shared,
-    listeners: Vec<TcpListener>,
-    admin: admin::Bound,
+    cast: Cast,
     wishes: impl FnOnce() -> io::Result<W>,
 ) -> Result<(), AppError> {
+    let Cast { shared, live, running, listeners, admin, notifier, watchdog } = cast;
     let readiness = Readiness::new();
     let starting = readiness.wait_for("the workers");
     let (end, ended) = watch::channel(false);
     let (alive, mut dead) = mpsc::channel::<()>(1);
+    let pulses: Vec<Arc<Pulse>> = listeners.iter().map(|_| Arc::default()).collect();
     let mut workers = Vec::new();
-    for (at, listener) in listeners.into_iter().enumerate() {
+    for (at, (listener, pulse)) in listeners.into_iter().zip(&pulses).enumerate() {
         let guard = readiness.wait_for("a listener");
-        workers.push(start_worker(at, listener, shared.clone(), ended.clone(), alive.clone(), guard)?);
+        let stage = (ended.clone(), alive.clone(), guard);
+        workers.push(start_worker(at, listener, shared.clone(), pulse.clone(), stage)?);
     }
     drop((alive, ended));
-    let mut admin_end = end.subscribe();
-    let (hub, ready) = (shared.hub.clone(), readiness.clone());
-    drain::spawn_cut(async move {
-        let until = async move {
-            let _ = admin_end.wait_for(|&ended| ended).await;
-        };
-        if let Err(error) = admin.serve(hub, ready, until).await {
-            tracing::error!(%error, "the admin listener ended");
-        }
-    });
+    let admin_end = serve_admin(admin, &shared, &readiness, &running);
     if let Some(ledger) = shared.ledger.clone() {
-        drain::spawn_cut(watch_usage(ledger, shared.hub.clone(), shared.policy.clone()));
+        drain::spawn_cut(watch_usage(ledger, shared.hub.clone(), shared.live.clone()));
     }
     drop(starting);
     let mut wishes = wishes()?;
+    let reloads = reloader(&shared, live, &running, &pulses, &notifier).start()?;
+    drain::spawn_cut(vigil::until_ready(readiness.clone(), notifier.clone(), running));
+    if let Some(most) = watchdog {
+        drain::spawn_cut(vigil::keep(notifier.clone(), pulses, most / 4));
+    }
     let outcome = tokio::select! {
-        reason = end_wished(&shared, &mut wishes) => {
-            tracing::info!(reason, "shutting down");
-            Ok(())
+        wished = end_wished(&shared, &reloads, &mut wishes) => {
+            tracing::info!(reason = wished.reason, "shutting down");
+            Ok(wished)
         }
         // Nobody sends: the channel only closes when a worker drops its end.
         _ = dead.recv() => Err(AppError::WorkerEnded),
     };
+    // Whoever took over answers for the admin side too: two that answer would contradict each other.
+    let hands_over = outcome.as_ref().is_ok_and(|end| end.hands_over);
+    admin_end.send_replace(hands_over);
     readiness.not_ready("draining");
-    drain_connections(&shared, &mut wishes).await;
+    notifier.stopping("draining");
+    drain_connections(&shared, &reloads, &mut wishes, hands_over).await;
     shared.cut.store(true, Ordering::Release);
+    admin_end.send_replace(true);
     end.send_replace(true);
     join(workers).await;
-    outcome
+    outcome.map(drop)
 }
 
-/// Sees to other wishes until the operator wants an end; then the reason.
-async fn end_wished<W: Wishes>(shared: &Shared, wishes: &mut W) -> &'static str {
+/// Serves the admin side until the sender says so, or is gone.
+fn serve_admin(
+    admin: admin::Bound,
+    shared: &Shared,
+    readiness: &Readiness,
+    running: &Running,
+) -> watch::Sender<bool> {
+    let (end, mut ended) = watch::channel(false);
+    let running = running.clone();
+    let sources = admin::Sources {
+        hub: shared.hub.clone(),
+        readiness: readiness.clone(),
+        config: Arc::new(move || config::effective(&running.current())),
+    };
+    drain::spawn_cut(async move {
+        let until = async move {
+            let _ = ended.wait_for(|&ended| ended).await;
+        };
+        if let Err(error) = admin.serve(sources, until).await {
+            tracing::error!(%error, "the admin listener ended");
+        }
+    });
+    end
+}
+
+fn reloader(
+    shared: &Shared,
+    live: watch::Sender<Arc<Live>>,
+    running: &Running,
+    pulses: &[Arc<Pulse>],
+    notifier: &Notifier,
+) -> Reloader {
+    Reloader {
+        running: running.clone(),
+        live,
+        pulses: pulses.to_vec(),
+        hub: shared.hub.clone(),
+        room: shared.room.clone(),
+        budget: shared.budget.clone(),
+        ledger: shared.ledger.clone(),
+        notifier: notifier.clone(),
+    }
+}
+
+/// Sees to other wishes until the operator wants an end.
+async fn end_wished<W: Wishes>(shared: &Shared, reloads: &Asker, wishes: &mut W) -> End {
     loop {
         match wishes.next().await {
-            Wish::End(reason) => return reason,
-            Wish::ReopenAuditLog => {
+            Wish::End(reason) => return End { reason, hands_over: false },
+            Wish::HandOver(reason) => return End { reason, hands_over: true },
+            Wish::Reload => {
                 shared.audit.reopen();
                 tracing::info!("the audit file is opened anew");
+                reloads.ask();
             }
         }
     }
 }
 
-async fn drain_connections<W: Wishes>(shared: &Shared, wishes: &mut W) {
-    shared.trigger.order();
-    let most = shared.server.drain_timeout;
-    tokio::select! {
-        drained = shared.trigger.drained(most) => match drained {
-            Ok(()) => tracing::info!("every request in flight has finished"),
-            Err(_watchers) => tracing::warn!(connections = shared.room.taken(), after = ?most, "connections are cut"),
+async fn drain_connections<W: Wishes>(shared: &Shared, reloads: &Asker, wishes: &mut W, at_once: bool) {
+    let (delay, most) = {
+        let live = shared.live.borrow();
+        let delay = if at_once { Duration::ZERO } else { live.server.drain_delay };
+        (delay, live.server.drain_timeout)
+    };
+    let trigger = &shared.trigger;
+    let drained = async {
+        tokio::time::sleep(delay).await;
+        trigger.order();
+        trigger.drained(most).await
+    };
+    let why = tokio::select! {
+        drained = drained => match drained {
+            Ok(()) => {
+                tracing::info!("every request in flight has finished");
+                return;
+            }
+            Err(_watchers) => "server.drain_timeout is over",
         },
-        reason = end_wished(shared, wishes) => tracing::warn!(reason, connections = shared.room.taken(), "connections are cut"),
-    }
+        wished = end_wished(shared, reloads, wishes) => wished.reason,
+    };
+    // Also where the end came before the order.
+    trigger.order();
+    let (connections, requests) = (shared.room.taken(), shared.hub.requests_in_flight());
+    shared.hub.cut(requests);
+    tracing::warn!(why, connections, requests, "connections are cut");
 }

@@ -1,30 +1,40 @@
 //! The only wiring: `Config` → bound [`App`] → run → drain. Nobody imports this but `main` and the tests.
 //!
-//! One thread for each worker (`worker`); the calling thread keeps the admin listener and the signals
-//! (`conduct`). What is shared is read-mostly: the policy.
+//! One thread for each worker (`worker`), one that reads the configuration again (`reload`); the calling thread
+//! keeps the admin listener and the signals (`conduct`). What is shared is read-mostly.
 
 mod conduct;
 mod error;
+mod launch;
+mod live;
+mod notify;
+mod reload;
 mod usage;
+mod vigil;
+mod watch;
 mod worker;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use tokio::sync::watch as channel;
 
 pub use self::conduct::Wishes;
+use self::conduct::{Cast, conduct};
 pub use self::error::AppError;
+pub use self::launch::Launch;
+use self::live::Live;
+use self::notify::Notifier;
+use self::reload::Running;
 use self::worker::Shared;
 use crate::admin;
-use crate::config::Config;
+use crate::config::Loaded;
 use crate::drain::Trigger;
 use crate::ledger::{Ledger, LedgerThread};
-use crate::policy::Policy;
 use crate::proxy::Budget;
-use crate::server::{self, Room};
+use crate::server::{Listener, Room};
 use crate::telemetry::audit::{AuditLog, AuditWriter};
 use crate::telemetry::metrics::{BuildInfo, MetricsHub};
 
@@ -35,8 +45,9 @@ const LAST_AUDIT_LINES: Duration = Duration::from_secs(5);
 
 /// Bound, addresses known, not yet running.
 pub struct App {
-    config: Config,
-    listeners: Vec<TcpListener>,
+    loaded: Loaded,
+    launch: Launch,
+    listeners: Vec<Listener>,
     address: SocketAddr,
     admin: admin::Bound,
     hub: MetricsHub,
@@ -46,16 +57,14 @@ pub struct App {
 }
 
 impl App {
-    /// Binds both listeners and opens the audit log.
+    /// Binds both listeners, or takes those that were handed over, and opens the audit log and the ledger.
     ///
     /// # Errors
     /// When something the configuration names cannot be had.
-    pub fn bind(config: Config) -> Result<Self, AppError> {
-        let bind_error = |setting, address| move |source| AppError::Bind { address, setting, source };
-        let listeners =
-            server::bind(&config.server).map_err(bind_error("server.listen", config.server.listen))?;
-        let address = listeners.first().map_or(Ok(config.server.listen), TcpListener::local_addr)?;
-        let admin = admin::bind(&config.admin).map_err(bind_error("admin.listen", config.admin.listen))?;
+    pub fn bind(loaded: Loaded, mut launch: Launch) -> Result<Self, AppError> {
+        let config = &loaded.config;
+        let (listeners, admin) = launch.bind(config)?;
+        let address = listeners.first().map_or(Ok(config.server.listen), Listener::address)?;
         let hub = MetricsHub::new(&config.metrics, &BuildInfo::CURRENT)?;
         hub.set_policy(&config.policy)?;
         hub.set_usage(&[])?;
@@ -64,7 +73,7 @@ impl App {
         if ledger.is_none() {
             tracing::info!("the ledger is off: maps are judged and not kept, quotas and filters do nothing");
         }
-        Ok(Self { config, listeners, address, admin, hub, audit, audit_writer, ledger })
+        Ok(Self { loaded, launch, listeners, address, admin, hub, audit, audit_writer, ledger })
     }
 
     /// Where clients connect.
@@ -88,32 +97,38 @@ impl App {
         let runtime = worker::runtime()?;
         let audit_writer = self.audit_writer;
         let (ledger, ledger_thread) = self.ledger.unzip();
+        let config = &self.loaded.config;
+        let live = channel::Sender::new(Live::of(config, 0));
         let shared = Shared {
-            policy: Arc::new(ArcSwap::from_pointee(Policy::new(self.config.policy))),
+            live: live.subscribe(),
             hub: self.hub,
             audit: self.audit,
             trigger: Trigger::default(),
-            room: Room::of(
-                self.config.server.max_connections,
-                self.config.server.max_connections_per_address,
-            ),
+            room: Room::of(config.server.max_connections, config.server.max_connections_per_address),
             cut: Arc::default(),
-            budget: Budget::of(self.config.proxy.body_budget_bytes),
-            server: self.config.server.clone(),
-            upstream: self.config.upstream,
-            proxy: self.config.proxy,
+            budget: Budget::of(config.proxy.body_budget_bytes),
             ledger,
+            beat: self.launch.supervisor.watchdog.map(|most| most / 8),
         };
         tracing::info!(
             address = %self.address,
             admin = %self.admin.addr(),
             workers = self.listeners.len(),
-            policy = shared.policy.load().revision(),
+            policy = &*config.policy.revision,
             version = BuildInfo::CURRENT.version,
             commit = BuildInfo::CURRENT.commit,
             "listening"
         );
-        let outcome = runtime.block_on(conduct::conduct(shared, self.listeners, self.admin, wishes));
+        let cast = Cast {
+            shared,
+            live,
+            running: Running::new(self.loaded),
+            listeners: self.listeners,
+            admin: self.admin,
+            notifier: Notifier::to(self.launch.supervisor.notify_socket.as_ref()),
+            watchdog: self.launch.supervisor.watchdog,
+        };
+        let outcome = runtime.block_on(conduct(cast, wishes));
         if let Some(Err(unfinished)) = ledger_thread.map(|thread| thread.close(LAST_LEDGER_WORK)) {
             tracing::error!(%unfinished, "the ledger may lack notes");
         }

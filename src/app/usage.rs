@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
+use super::live::Live;
 use crate::ledger::Ledger;
-use crate::policy::Policy;
 use crate::telemetry::metrics::MetricsHub;
 
 /// Between two looks at what tenants use.
 const USAGE_PERIOD: Duration = Duration::from_secs(30);
 
-/// Shows, from time to time, how much of their quotas the configured tenants use.
-pub(super) async fn watch_usage(ledger: Ledger, hub: MetricsHub, policy: Arc<ArcSwap<Policy>>) {
+/// Shows it from time to time, and anew with each reload.
+pub(super) async fn watch_usage(ledger: Ledger, hub: MetricsHub, mut live: watch::Receiver<Arc<Live>>) {
     loop {
-        let policy = policy.load_full();
+        let policy = live.borrow_and_update().policy.clone();
         let mut used = Vec::new();
         for tenant in policy.tenants() {
             let quotas = &policy.rules_of(tenant.as_str()).quotas;
@@ -27,6 +27,8 @@ pub(super) async fn watch_usage(ledger: Ledger, hub: MetricsHub, policy: Arc<Arc
         if let Err(error) = hub.set_usage(&used) {
             tracing::error!(%error, "usage cannot be shown");
         }
-        tokio::time::sleep(USAGE_PERIOD).await;
+        if let Ok(Err(_gone)) = tokio::time::timeout(USAGE_PERIOD, live.changed()).await {
+            return;
+        }
     }
 }

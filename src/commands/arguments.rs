@@ -22,13 +22,13 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     #[command(flatten)]
-    pub(crate) serve: ServeArguments,
+    pub(crate) serve: RunArguments,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Run in front of Karbor (the default command).
-    Serve(ServeArguments),
+    Serve(RunArguments),
     /// Say everything that is wrong with a configuration, or print what it amounts to.
     ///
     /// Reads the file, the folder FILE.d beside it, and the environment, as `serve` does. The effective
@@ -162,4 +162,13 @@ pub(crate) struct ServeArguments {
     /// The configuration file (TOML); without it, the defaults and the environment.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) file: ServeArguments,
+    /// Listen beside another instance on the same addresses, which is then to end by SIGUSR1.
+    #[arg(long)]
+    pub(crate) beside: bool,
 }

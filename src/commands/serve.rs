@@ -2,21 +2,23 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use anyhow::Context as _;
-use karbor_admission::app::App;
-use karbor_admission::config::{self, Config};
+use karbor_admission::app::{App, Launch};
+use karbor_admission::config::{self, File, Loaded, Supervisor};
 use karbor_admission::demo::{self, StandIn};
-use karbor_admission::ledger::Engine;
 use karbor_admission::signals::Signals;
-use karbor_admission::telemetry::audit::AuditSink;
-use karbor_admission::telemetry::log::{self, LogFormat, LogOptions};
+use karbor_admission::telemetry::log;
+
+use super::arguments::RunArguments;
 
 /// Runs in front of Karbor until told to end.
-pub(crate) fn serve(file: Option<&Path>) -> anyhow::Result<()> {
-    let config = config::load(file, config::variables())?;
-    run(App::bind(start_log(config)?)?)
+pub(crate) fn serve(arguments: &RunArguments) -> anyhow::Result<()> {
+    let loaded = config::load_with_origins(arguments.file.config.as_deref(), config::variables())?;
+    start_log(&loaded)?;
+    let supervisor =
+        Supervisor::of_this_process().context("cannot take the sockets that were handed over")?;
+    run(App::bind(loaded, Launch { beside: arguments.beside, supervisor })?)
 }
 
 /// Runs a stand-in Karbor, and in front of it.
@@ -24,19 +26,21 @@ pub(crate) fn demo(listen: SocketAddr, admin: SocketAddr, karbor: SocketAddr) ->
     const PROJECT: &str = "9a3cfd1e0f9f4b3b8d0f8f0f3a1b2c3d";
     let stand_in = StandIn::bind(karbor).with_context(|| format!("cannot listen on {karbor} (--karbor)"))?;
     let plan = stand_in.create_plan(PROJECT);
-    let mut config = config::load(None, std::iter::empty())?;
-    // One readable line for each request, in place of the audit log's JSON.
-    config.log = LogOptions { level: tracing::Level::DEBUG, format: LogFormat::Text };
-    config.audit.sink = AuditSink::None;
     let folder = tempfile::Builder::new().prefix("karbor-admission-demo-").tempdir()?;
-    if let Some(ledger) = &mut config.ledger {
-        ledger.engine = Engine::Sqlite(folder.path().join("ledger.sqlite"));
-    }
-    let mut config = start_log(config)?;
-    config.server.listen = listen;
-    config.admin.listen = admin;
-    config.upstream.endpoints = vec![stand_in.addr().into()];
-    let app = App::bind(config)?;
+    // One readable line for each request, in place of the audit log's JSON.
+    let text = format!(
+        "server.listen = \"{listen}\"\n\
+         admin.listen = \"{admin}\"\n\
+         upstream.endpoints = [\"http://{}\"]\n\
+         ledger.url = \"sqlite:{}\"\n\
+         log = {{ level = \"debug\", format = \"text\" }}\n\
+         audit.file = \"\"\n",
+        stand_in.addr(),
+        folder.path().join("ledger.sqlite").display()
+    );
+    let loaded = config::parse(&[File { name: "demo".to_owned(), text }], [])?;
+    start_log(&loaded)?;
+    let app = App::bind(loaded, Launch::default())?;
     let guide = demo::guide(app.address(), app.admin_address(), PROJECT, demo::PROVIDER_ID, &plan);
     std::io::stdout().write_all(guide.as_bytes())?;
     let ended = run(app);
@@ -45,12 +49,12 @@ pub(crate) fn demo(listen: SocketAddr, admin: SocketAddr, karbor: SocketAddr) ->
     ended
 }
 
-fn start_log(config: Config) -> anyhow::Result<Config> {
-    log::init(&config.log)?;
-    for warning in &config.warnings {
+fn start_log(loaded: &Loaded) -> anyhow::Result<()> {
+    log::init(&loaded.config.log)?;
+    for warning in &loaded.config.warnings {
         tracing::warn!(%warning, "the configuration has a doubtful setting");
     }
-    Ok(config)
+    Ok(())
 }
 
 fn run(app: App) -> anyhow::Result<()> {

@@ -41,6 +41,7 @@ pub(super) fn compile(settings: &Settings) -> Result<Config, Problem> {
             further_tenants: count(settings, "metrics.further_tenants")?,
         },
         ledger: ledger::options(settings)?,
+        watch: settings.read("reload.watch", kind::flag)?,
         policy,
         warnings: Vec::new(),
     };
@@ -59,6 +60,8 @@ fn server(settings: &Settings) -> Result<ServerOptions, Problem> {
         max_request_line_bytes: settings.read("server.max_request_line", size_in_memory)?,
         max_head_bytes: settings.read("server.max_head", size_in_memory)?,
         max_fields: count(settings, "server.max_fields")?,
+        drain_delay: duration(settings, "server.drain_delay")?,
+        drain_idle: duration(settings, "server.drain_idle")?,
         drain_timeout: duration(settings, "server.drain_timeout")?,
         max_connections_per_address: settings.read("server.max_connections_per_address", |value| {
             kind::bound(value, kind::number)?.number().map(kind::in_memory).transpose()

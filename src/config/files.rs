@@ -35,11 +35,21 @@ pub(super) fn open(path: &Path) -> (Vec<File>, Vec<Problem>) {
     (files, problems)
 }
 
-/// `FILE.d/*.toml`, in order of name; none if there is no such folder.
-fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Problem> {
+/// What is read for `path`: the file, the folder of drop-ins, and each of them; there or not.
+pub(super) fn sources(path: &Path) -> Vec<PathBuf> {
+    let drop_ins = drop_ins(path).unwrap_or_default();
+    [path.to_owned(), folder_of(path)].into_iter().chain(drop_ins).collect()
+}
+
+fn folder_of(path: &Path) -> PathBuf {
     let mut folder = OsString::from(path);
     folder.push(DROP_INS);
-    let folder = PathBuf::from(folder);
+    folder.into()
+}
+
+/// `FILE.d/*.toml`, in order of name; none if there is no such folder.
+fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Problem> {
+    let folder = folder_of(path);
     let paths = fs::read_dir(&folder).and_then(|entries| {
         entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()
     });

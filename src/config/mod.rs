@@ -4,8 +4,10 @@
 //! found, not only the first, and each says where it stands. Fills in the options of each part; no part
 //! imports this one. `docs/configuration.md` is the operator's view.
 
+mod change;
 mod coherence;
 mod compile;
+mod difference;
 mod effective;
 mod environment;
 mod files;
@@ -19,18 +21,22 @@ mod revision;
 mod schema;
 mod settings;
 mod shape;
+mod supervisor;
 mod tenancy;
 mod upstream;
 mod written;
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 pub use environment::{PREFIX, variables};
 pub use problem::{ConfigErrors, Found, Origin, Problem};
+pub use supervisor::Supervisor;
 
 use crate::admin::AdminOptions;
+use crate::karbor::TenantId;
 use crate::ledger::LedgerOptions;
-use crate::policy::PolicySpec;
+use crate::policy::{Limits, PolicySpec};
 use crate::proxy::ProxyOptions;
 use crate::server::ServerOptions;
 use crate::telemetry::audit::AuditOptions;
@@ -60,6 +66,8 @@ pub struct Config {
     pub metrics: MetricsOptions,
     /// For the ledger; none if there is to be none.
     pub ledger: Option<LedgerOptions>,
+    /// Whether a change of the files is a reload.
+    pub watch: bool,
     /// For the policy.
     pub policy: PolicySpec,
     /// What is allowed, but hardly meant.
@@ -81,6 +89,62 @@ pub struct Loaded {
     /// The configuration.
     pub config: Config,
     settings: Settings,
+    /// None where it was never in a place of its own.
+    source: Option<Source>,
+}
+
+/// Where a configuration was read from.
+#[derive(Clone)]
+struct Source {
+    path: Option<PathBuf>,
+    environment: Vec<(String, String)>,
+}
+
+/// Without the values: a password may be among them.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Loaded {
+    /// What the same place says now; the same where there is none. The environment is that of before: a process
+    /// keeps its own.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn again(&self) -> Result<Self, ConfigErrors> {
+        match &self.source {
+            Some(source) => load_with_origins(source.path.as_deref(), source.environment.clone()),
+            None => Ok(self.clone()),
+        }
+    }
+
+    /// What stands against replacing this configuration by `wanted` in a running proxy: settings that only a
+    /// start takes.
+    #[must_use]
+    pub fn refuses(&self, wanted: &Self) -> Vec<Problem> {
+        change::refused(self, wanted)
+    }
+
+    /// What `wanted` has over this one, in words; nothing for the same.
+    #[must_use]
+    pub fn difference(&self, wanted: &Self) -> Vec<String> {
+        change::words(self, wanted)
+    }
+
+    /// The tenants named whose maps may be smaller in `wanted`, each with its limits there.
+    #[must_use]
+    pub fn lowered(&self, wanted: &Self) -> Vec<(TenantId, Limits)> {
+        difference::lowered(&self.config.policy, &wanted.config.policy)
+    }
+
+    /// The files it came from, or would if they were there. The folder of drop-ins is among them.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let path = self.source.as_ref().and_then(|source| source.path.as_deref());
+        change::files(path, self)
+    }
 }
 
 /// The configuration of the file at `path`, its drop-ins and the environment; the defaults and the
@@ -104,7 +168,9 @@ pub fn load_with_origins(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Loaded, ConfigErrors> {
     let (files, problems) = path.map(files::open).unwrap_or_default();
-    let mut loaded = assemble(&files, environment, problems)?;
+    let environment: Vec<_> = environment.into_iter().collect();
+    let mut loaded = assemble(&files, environment.iter().cloned(), problems)?;
+    loaded.source = Some(Source { path: path.map(Path::to_owned), environment });
     loaded.config.warnings.extend(files::open_secrets(&loaded.settings));
     loaded.config.upstream = loaded
         .config
@@ -175,7 +241,7 @@ fn assemble(
         return Err(ConfigErrors(problems));
     }
     match compile::compile(&settings) {
-        Ok(config) => Ok(Loaded { config, settings }),
+        Ok(config) => Ok(Loaded { config, settings, source: None }),
         Err(problem) => Err(ConfigErrors(vec![problem])),
     }
 }

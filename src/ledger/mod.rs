@@ -22,6 +22,7 @@ mod entry;
 mod error;
 mod export;
 mod job;
+mod largest;
 mod map;
 mod mysql;
 mod options;

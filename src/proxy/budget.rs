@@ -12,32 +12,57 @@ const FREE_ANSWER_BYTES: u64 = 64 * 1024;
 /// not cost others the answer to what was carried out. Clones are one budget.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    bodies: Arc<AtomicU64>,
-    answers: Arc<AtomicU64>,
+    bodies: Arc<Pot>,
+    answers: Arc<Pot>,
+}
+
+#[derive(Debug)]
+struct Pot {
+    most: AtomicU64,
+    taken: AtomicU64,
+}
+
+impl Pot {
+    fn of(bytes: u64) -> Arc<Self> {
+        Arc::new(Self { most: AtomicU64::new(bytes), taken: AtomicU64::new(0) })
+    }
+
+    fn take(&self, more: u64) -> bool {
+        let most = self.most.load(Ordering::Relaxed);
+        let fits = |taken: u64| taken.checked_add(more).filter(|sum| *sum <= most);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
 }
 
 impl Budget {
     /// So many bytes.
     #[must_use]
     pub fn of(bytes: u64) -> Self {
-        Self { bodies: Arc::new(AtomicU64::new(bytes)), answers: Arc::new(AtomicU64::new(bytes)) }
+        Self { bodies: Pot::of(bytes), answers: Pot::of(bytes) }
+    }
+
+    /// So many from now on. What is held beyond them stays until it is given back.
+    pub fn resize(&self, bytes: u64) {
+        for pot in [&self.bodies, &self.answers] {
+            pot.most.store(bytes, Ordering::Relaxed);
+        }
     }
 
     /// For a body; a share of nothing yet.
     pub(super) fn share(&self) -> Share {
-        Share { left: self.bodies.clone(), bytes: 0, free: 0 }
+        Share { pot: self.bodies.clone(), bytes: 0, free: 0 }
     }
 
     /// For an answer.
     pub(super) fn answer_share(&self) -> Share {
-        Share { left: self.answers.clone(), bytes: 0, free: FREE_ANSWER_BYTES }
+        Share { pot: self.answers.clone(), bytes: 0, free: FREE_ANSWER_BYTES }
     }
 }
 
 /// A part of the budget; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Share {
-    left: Arc<AtomicU64>,
+    pot: Arc<Pot>,
     bytes: u64,
     free: u64,
 }
@@ -46,12 +71,11 @@ impl Share {
     /// Makes it so many in all, if they are left. What was promised does not count, only what is held.
     pub(super) fn hold(&mut self, total: u64) -> bool {
         let Some(more) = total.saturating_sub(self.free).checked_sub(self.bytes) else { return true };
-        let taken =
-            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(more));
-        if taken.is_ok() {
+        let taken = self.pot.take(more);
+        if taken {
             self.bytes += more;
         }
-        taken.is_ok()
+        taken
     }
 
     /// Lasts as long as the bytes.
@@ -73,7 +97,7 @@ impl AsRef<[u8]> for Held {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.left.fetch_add(self.bytes, Ordering::Relaxed);
+        self.pot.taken.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -94,6 +118,20 @@ mod tests {
         assert!(other.hold(10));
         drop(other);
         assert!(budget.share().hold(10));
+    }
+
+    #[test]
+    fn is_resized_under_what_is_held() {
+        let budget = Budget::of(10);
+        let mut held = budget.share();
+        assert!(held.hold(8));
+        budget.resize(4);
+        assert!(!budget.share().hold(1));
+        drop(held);
+        assert!(!budget.share().hold(5));
+        assert!(budget.share().hold(4));
+        budget.resize(6);
+        assert!(budget.share().hold(6));
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub(super) fn towards_karbor(parts: &mut Parts, target: Target, peer: &Peer, ide
     for framing in [header::CONTENT_LENGTH, header::EXPECT] {
         headers.remove(framing);
     }
-    remove_claims(headers, peer.trusted, identity);
+    remove_claims(headers, peer.trusted.get(), identity);
     append_to_list(headers, header::FORWARDED, &peer.forwarded(host.as_ref()));
     if let Some(host) = host {
         headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());

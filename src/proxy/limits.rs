@@ -39,7 +39,7 @@ pub(super) async fn limits(
         Err(failure) => return caller.fail(proxy, exchange, &failure),
     }
     let tenant = TenantId::new(decode_segment(tenant));
-    let policy = proxy.policy.load_full();
+    let policy = proxy.policy.clone();
     let standings = match &proxy.ledger {
         None => None,
         Some(ledger) => proxy

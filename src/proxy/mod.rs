@@ -12,6 +12,7 @@ mod collect;
 mod create;
 mod fill;
 mod forward;
+mod front;
 mod headers;
 mod keep;
 mod ledger_use;
@@ -30,12 +31,11 @@ mod search;
 mod tests;
 mod update;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -44,6 +44,7 @@ use hyper::body::Incoming;
 
 pub use body::{AnswerBody, BodyFault, RequestBody};
 pub use budget::Budget;
+pub use front::Front;
 pub use ledger_use::{LedgerUse, WhenDown};
 pub use peer::Peer;
 
@@ -60,10 +61,8 @@ use crate::karbor::route::Route;
 use crate::karbor::target::Target;
 use crate::ledger::Ledger;
 use crate::policy::Policy;
-use crate::server::{Handler, Stay};
 use crate::telemetry::exchange::{Desk, Exchange, Subject};
 use crate::telemetry::log::Throttle;
-use crate::telemetry::metrics::ConnectionRefusal;
 use crate::upstream::Upstream;
 use crate::wire::Refusal;
 
@@ -111,13 +110,24 @@ pub struct ProxyOptions {
     pub ledger: LedgerUse,
 }
 
-/// What one worker needs to answer requests.
+/// What a request is answered by, from its beginning to its end. A reload makes another one.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// What the proxy is told.
+    pub options: Rc<ProxyOptions>,
+    /// Bounds a body that makes no progress.
+    pub stall_timeout: Duration,
+}
+
+/// What one worker needs to answer requests, under terms that do not change.
 #[derive(Debug)]
 pub struct Proxy {
     options: Rc<ProxyOptions>,
-    policy: Arc<ArcSwap<Policy>>,
+    policy: Arc<Policy>,
     budget: Budget,
-    upstream: Upstream<RequestBody>,
+    upstream: Rc<Upstream<RequestBody>>,
     stall_timeout: Duration,
     desk: Rc<Desk>,
     drain: Trigger,
@@ -125,18 +135,16 @@ pub struct Proxy {
     /// None where there is no memory.
     ledger: Option<Ledger>,
     ledger_failures: Throttle,
-    proofs: Proofs,
+    proofs: Rc<Proofs>,
 }
 
 /// What one worker's proxy works with.
 #[derive(Debug)]
 pub struct Neighbours {
-    /// The policy in force.
-    pub policy: Arc<ArcSwap<Policy>>,
     /// The memory for bodies, of all workers.
     pub budget: Budget,
     /// The way to Karbor.
-    pub upstream: Upstream<RequestBody>,
+    pub upstream: Rc<Upstream<RequestBody>>,
     /// What was admitted; none to do without.
     pub ledger: Option<Ledger>,
     /// Where what happens is written down.
@@ -146,12 +154,37 @@ pub struct Neighbours {
 }
 
 impl Proxy {
-    /// A proxy for one worker. `stall_timeout` bounds a body that makes no progress.
+    /// A proxy for one worker.
     #[must_use]
-    pub fn new(options: Rc<ProxyOptions>, stall_timeout: Duration, neighbours: Neighbours) -> Rc<Self> {
-        let Neighbours { policy, budget, upstream, ledger, desk, drain } = neighbours;
+    pub fn new(terms: Terms, neighbours: Neighbours) -> Rc<Self> {
+        let proofs = Rc::new(Proofs::lasting(terms.options.ledger.proof));
+        Self::with(terms, neighbours, proofs)
+    }
+
+    /// The same worker's proxy under other terms, by way of `upstream`. Tokens that Karbor accepted stay accepted.
+    #[must_use]
+    pub fn under(&self, terms: Terms, upstream: Rc<Upstream<RequestBody>>) -> Rc<Self> {
+        self.proofs.last(terms.options.ledger.proof);
+        let neighbours = Neighbours {
+            budget: self.budget.clone(),
+            upstream,
+            ledger: self.ledger.clone(),
+            desk: self.desk.clone(),
+            drain: self.drain.clone(),
+        };
+        Self::with(terms, neighbours, self.proofs.clone())
+    }
+
+    /// Its way to Karbor.
+    #[must_use]
+    pub fn upstream(&self) -> Rc<Upstream<RequestBody>> {
+        self.upstream.clone()
+    }
+
+    fn with(terms: Terms, neighbours: Neighbours, proofs: Rc<Proofs>) -> Rc<Self> {
+        let Terms { policy, options, stall_timeout } = terms;
+        let Neighbours { budget, upstream, ledger, desk, drain } = neighbours;
         Rc::new(Self {
-            proofs: Proofs::lasting(options.ledger.proof),
             options,
             policy,
             budget,
@@ -162,6 +195,7 @@ impl Proxy {
             failures: Throttle::default(),
             ledger,
             ledger_failures: Throttle::default(),
+            proofs,
         })
     }
 
@@ -205,7 +239,7 @@ impl Proxy {
             }
         };
         let request_id = request_id::of(&parts.headers);
-        let subject = judged.subject(self.policy.load_full());
+        let subject = judged.subject(self.policy.clone());
         exchange.judge(&request_id, parts.method.as_str(), Some(subject.clone()));
         let case = Case { target, request_id, subject };
         Opened { exchange, parts, body, task: Task::Judge(judged, case) }
@@ -335,47 +369,4 @@ struct Case {
     target: Target,
     request_id: String,
     subject: Subject,
-}
-
-impl Handler for Proxy {
-    type Body = AnswerBody;
-    type BodyError = BodyFault;
-    type Peer = Peer;
-
-    fn trusts(&self, address: IpAddr) -> bool {
-        peer::is_among(address, &self.options.trusted_peers)
-    }
-
-    fn greet(&self, address: SocketAddr, stay: Rc<Stay>) -> Peer {
-        Peer::new(address, stay, &self.options.trusted_peers, self.desk.metrics.clone())
-    }
-
-    fn handle(
-        self: Rc<Self>,
-        peer: Rc<Peer>,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = Response<AnswerBody>> + 'static {
-        let opened = self.open(&peer, request);
-        self.answer(peer, opened)
-    }
-
-    fn refuse(&self, peer: &Peer, refusal: Refusal) -> Bytes {
-        let request_id = request_id::fresh();
-        let mut exchange = Exchange::open(self.desk.clone(), peer.ip(), "");
-        exchange.judge(&request_id, "", None);
-        exchange.refused(refusal);
-        let (status, answer) = respond::refusal_on_wire(refusal, &request_id);
-        exchange.answers(status.as_u16());
-        exchange.finish();
-        answer
-    }
-
-    fn turn_away(&self) -> Bytes {
-        self.desk.metrics.connection_refused(ConnectionRefusal::AtLimit);
-        respond::no_room_on_wire(&request_id::fresh())
-    }
-
-    fn cannot_accept(&self) {
-        self.desk.metrics.connection_refused(ConnectionRefusal::AcceptFailed);
-    }
 }

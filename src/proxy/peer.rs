@@ -1,6 +1,6 @@
 //! What the proxy keeps of a client's connection: who it is, and the forwarding headers that say so.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -18,7 +18,9 @@ pub struct Peer {
     /// Shared with the server; keeps its place.
     pub(super) stay: Rc<Stay>,
     /// Whether its forwarding headers are passed on.
-    pub trusted: bool,
+    pub trusted: Cell<bool>,
+    /// Which of the front's proxies said so.
+    pub(super) generation: Cell<u64>,
     /// The address alone: `X-Forwarded-For`.
     pub forwarded_for: HeaderValue,
     /// The last `Host` it named, and `Forwarded` made of it.
@@ -39,7 +41,8 @@ impl Peer {
         Self {
             address,
             stay,
-            trusted: is_among(ip, trusted),
+            trusted: Cell::new(is_among(ip, trusted)),
+            generation: Cell::default(),
             forwarded_for: header_value(&ip.to_string()),
             forwarded: RefCell::new(None),
             metrics,

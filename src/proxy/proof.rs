@@ -5,7 +5,7 @@
 //! tenant's room up, or have a map of theirs taken for that of a checkpoint. A token that is not known is shown to
 //! Karbor first, with the cheapest question that needs one.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ const MOST: usize = 4096;
 pub(super) struct Proofs {
     digests: [RandomState; 2],
     accepted: RefCell<HashMap<Digest, Instant>>,
-    lasting: Duration,
+    lasting: Cell<Duration>,
 }
 
 /// A token for a project.
@@ -37,7 +37,16 @@ pub(super) struct Digest([u64; 2]);
 
 impl Proofs {
     pub(super) fn lasting(lasting: Duration) -> Self {
-        Self { digests: [RandomState::new(), RandomState::new()], accepted: RefCell::default(), lasting }
+        Self {
+            digests: [RandomState::new(), RandomState::new()],
+            accepted: RefCell::default(),
+            lasting: Cell::new(lasting),
+        }
+    }
+
+    /// How long each counts from now on, those of before too.
+    pub(super) fn last(&self, lasting: Duration) {
+        self.lasting.set(lasting);
     }
 
     /// None without a token.
@@ -53,7 +62,7 @@ impl Proofs {
     pub(super) fn add(&self, digest: Digest) {
         let mut accepted = self.accepted.borrow_mut();
         if accepted.len() >= MOST {
-            accepted.retain(|_, at| at.elapsed() < self.lasting);
+            accepted.retain(|_, at| at.elapsed() < self.lasting.get());
             if accepted.len() >= MOST {
                 accepted.clear();
             }
@@ -67,7 +76,7 @@ impl Proofs {
     }
 
     fn holds(&self, digest: Digest) -> bool {
-        self.accepted.borrow().get(&digest).is_some_and(|at| at.elapsed() < self.lasting)
+        self.accepted.borrow().get(&digest).is_some_and(|at| at.elapsed() < self.lasting.get())
     }
 }
 

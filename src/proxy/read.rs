@@ -50,7 +50,7 @@ impl Place {
     }
 
     pub(super) fn subject(&self, proxy: &Proxy) -> Subject {
-        let policy = proxy.policy.load_full();
+        let policy = proxy.policy.clone();
         Subject { tenant: self.tenant.clone(), provider: Some(self.provider.clone()), policy }
     }
 }

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::guard::{Guarded, Standing};
-use super::{Handler, ServerOptions, Stay};
+use super::{Handler, LiveOptions, ServerOptions, Stay};
 use crate::drain::Watcher;
 use crate::wire::{HeadLimits, Refusal, Refused};
 
@@ -37,20 +37,22 @@ pub(super) async fn serve<H: Handler>(
     handler: Rc<H>,
     peer: Rc<H::Peer>,
     stay: Rc<Stay>,
-    options: Rc<ServerOptions>,
+    live: Rc<LiveOptions>,
     watcher: &Watcher,
 ) {
+    let options = live.current();
     let standing = Standing::new(stay);
     let guarded = Guarded::new(socket, head_limits(&options), standing.clone());
-    let most_requests = options.max_requests_per_connection;
     let service = service_fn({
         let (handler, peer, standing) = (handler.clone(), peer.clone(), standing.clone());
+        let (live, watcher) = (live.clone(), Rc::new(watcher.clone()));
         move |request: Request<Incoming>| {
             let answer = handler.clone().handle(peer.clone(), request);
-            let standing = standing.clone();
+            let (standing, live, watcher) = (standing.clone(), live.clone(), watcher.clone());
             async move {
                 let mut answer = answer.await.map(|body| Answered { body, standing: standing.clone() });
-                if standing.answers.get() + 1 >= most_requests {
+                let is_last = standing.answers.get() + 1 >= live.current().max_requests_per_connection;
+                if is_last || watcher.is_draining() {
                     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(answer)
@@ -64,10 +66,12 @@ pub(super) async fn serve<H: Handler>(
         .serve_connection(TokioIo::new(guarded), service);
     let ended = {
         let mut order = watcher.clone().order_in_one_task();
-        let mut timer = pin!(sleep_until(deadline(&standing, &options)));
+        let mut timer = pin!(sleep_until(due(&standing, &options, None).0));
         let mut course = Course::default();
         poll_fn(|cx| {
-            course.draining |= Pin::new(&mut order).poll(cx).is_ready();
+            if course.ordered.is_none() && Pin::new(&mut order).poll(cx).is_ready() {
+                course.ordered = Some(Instant::now());
+            }
             loop {
                 let done = Pin::new(&mut connection).poll(cx).is_ready();
                 match course.decide(&standing, done) {
@@ -76,7 +80,7 @@ pub(super) async fn serve<H: Handler>(
                     Step::End(end) => return Poll::Ready(end),
                 }
             }
-            course.watch_clock(&standing, &options, timer.as_mut(), cx)
+            course.watch_clock(&standing, &live.current(), timer.as_mut(), cx)
         })
         .await
     };
@@ -120,10 +124,11 @@ enum Step {
 /// What the task knows of its connection beside how it stands.
 #[derive(Default)]
 struct Course {
-    draining: bool,
+    /// When the order to drain was seen.
+    ordered: Option<Instant>,
     shutting: bool,
-    /// What the timer was set for: an incomplete head, and whether an answer is owed.
-    waits_for: (Option<Instant>, bool),
+    /// What the timer was set for: an incomplete head, whether an answer is owed, and whether the order was given.
+    waits_for: (Option<Instant>, bool, bool),
 }
 
 impl Course {
@@ -138,7 +143,7 @@ impl Course {
             _ if done => return Step::End(End::Quiet),
             _ => {}
         }
-        if self.shutting || !(self.draining || refused.is_some()) {
+        if self.shutting || refused.is_none() {
             return Step::Wait;
         }
         self.shutting = true;
@@ -153,45 +158,41 @@ impl Course {
         mut timer: Pin<&mut Sleep>,
         cx: &mut Context<'_>,
     ) -> Poll<End> {
-        let waits_for = (standing.head_since.get(), standing.is_busy());
+        let waits_for = (standing.head_since.get(), standing.is_busy(), self.ordered.is_some());
         if self.waits_for != waits_for {
             self.waits_for = waits_for;
-            timer.as_mut().reset(deadline(standing, options));
+            timer.as_mut().reset(due(standing, options, self.ordered).0);
         }
         while timer.as_mut().poll(cx).is_ready() {
-            if let Some(end) = overdue(standing, options) {
-                return Poll::Ready(end);
+            match due(standing, options, self.ordered) {
+                (at, Some(end)) if at <= Instant::now() => return Poll::Ready(end),
+                (at, _) => timer.as_mut().reset(at),
             }
-            timer.as_mut().reset(deadline(standing, options));
         }
         Poll::Pending
     }
 }
 
-/// When to look at the clock again.
-fn deadline(standing: &Standing, options: &ServerOptions) -> Instant {
+/// When to look at the clock again, and what must end the connection then, if anything.
+///
+/// An order to drain does not end a connection that waits for a request: one may be under way, and its client
+/// would take the end for a failure. Its answer will say that it is the last.
+fn due(standing: &Standing, options: &ServerOptions, ordered: Option<Instant>) -> (Instant, Option<End>) {
     if let Some(since) = standing.stalled_since.get() {
-        return since + options.write_timeout;
+        return (since + options.write_timeout, Some(End::Cut));
     }
     if standing.is_busy() {
-        return Instant::now() + options.write_timeout;
+        return (Instant::now() + options.write_timeout, None);
     }
-    match standing.head_since.get() {
-        Some(since) => since.max(standing.idle_since.get()) + options.head_timeout,
-        None => standing.idle_since.get() + options.keep_alive_timeout,
+    let idle_since = standing.idle_since.get();
+    let (at, end) = match standing.head_since.get() {
+        Some(since) => (since.max(idle_since) + options.head_timeout, End::Refused(Refusal::HeadTimeout)),
+        None => (idle_since + options.keep_alive_timeout, End::Quiet),
+    };
+    match ordered.map(|ordered| ordered.max(idle_since) + options.drain_idle) {
+        Some(last) if last < at => (last, Some(End::Quiet)),
+        _ => (at, Some(end)),
     }
-}
-
-/// What the clock says must end, if anything.
-fn overdue(standing: &Standing, options: &ServerOptions) -> Option<End> {
-    if deadline(standing, options) > Instant::now() {
-        return None;
-    }
-    Some(match (standing.stalled_since.get(), standing.head_since.get()) {
-        (Some(_), _) => End::Cut,
-        (None, Some(_)) => End::Refused(Refusal::HeadTimeout),
-        (None, None) => End::Quiet,
-    })
 }
 
 /// Ends with a reset: an orderly end would keep in the system's memory what the client does not take.

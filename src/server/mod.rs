@@ -1,13 +1,17 @@
-//! Connections: bind, accept, bounds, timeouts. Takes a handler; knows nothing of what a request means.
+//! Connections: accept, bounds, timeouts. Takes a handler; knows nothing of what a request means.
+//!
+//! Leaves sockets that listen to `listener`.
 
 mod connection;
 mod guard;
+mod listener;
 mod room;
 mod stay;
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,9 +20,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
 
 pub use guard::InBody;
+use listener::Accepting;
+pub use listener::{Listener, adopt, bind};
 pub use room::Room;
 pub use stay::Stay;
 
@@ -51,7 +57,11 @@ pub struct ServerOptions {
     pub max_connections_per_address: Option<usize>,
     /// Requests after which a connection is closed.
     pub max_requests_per_connection: u64,
-    /// How long requests in flight may go on after the order to shut down.
+    /// From the order to shut down to closing the listeners: for load balancers to see that it is not ready.
+    pub drain_delay: Duration,
+    /// How long a connection without a request is kept once the listeners are closed: its client may be writing one.
+    pub drain_idle: Duration,
+    /// How long requests in flight may go on after the listeners are closed.
     pub drain_timeout: Duration,
 }
 
@@ -87,84 +97,83 @@ pub trait Handler: 'static {
     fn cannot_accept(&self);
 }
 
-/// One bound listener for each worker, all on the same address.
-///
-/// # Errors
-/// When the address is taken or not ours.
-pub fn bind(options: &ServerOptions) -> io::Result<Vec<TcpListener>> {
-    if options.listen.port() != 0 {
-        // With SO_REUSEPORT a second instance would silently share the port; without it, it is refused.
-        drop(listen(options.listen, false)?);
+/// The options in force, for one worker. A reload replaces them; what was read of them once stays.
+#[derive(Debug)]
+pub struct LiveOptions(RefCell<Rc<ServerOptions>>);
+
+impl LiveOptions {
+    /// These.
+    #[must_use]
+    pub fn new(options: ServerOptions) -> Rc<Self> {
+        Rc::new(Self(RefCell::new(Rc::new(options))))
     }
-    let first = listen(options.listen, true)?;
-    let address = first.local_addr()?;
-    let others = (1..options.workers.get()).map(|_| listen(address, true));
-    std::iter::once(Ok(first)).chain(others).collect()
+
+    /// These from now on. Open connections take the timeouts from them, new ones everything.
+    pub fn replace(&self, options: ServerOptions) {
+        self.0.replace(Rc::new(options));
+    }
+
+    fn current(&self) -> Rc<ServerOptions> {
+        self.0.borrow().clone()
+    }
 }
 
-fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.set_nonblocking(true)?;
-    // What is accepted inherits them.
-    bound_buffers(&socket)?;
-    socket.bind(&address.into())?;
-    socket.listen(1024)?;
-    Ok(socket.into())
-}
-
-/// What the system may hold for a connection in each direction. Left to itself it takes megabytes for every
-/// client that does not read, until the machine has no memory for any socket.
-const SOCKET_BUFFER_BYTES: u32 = 128 * 1024;
-
-fn bound_buffers(socket: &Socket) -> io::Result<()> {
-    socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES as usize)?;
-    // Not the send buffer: what is under way may be as much as the way takes.
-    socket.set_tcp_notsent_lowat(SOCKET_BUFFER_BYTES)
-}
-
-/// Accepts on `listener` until the order to drain; returns without waiting for open connections, which
-/// hold the watcher.
+/// Accepts on `listener` until the order to drain, and then what had connected by then; returns without waiting
+/// for open connections, which hold the watcher.
 ///
 /// # Errors
 /// When the listener cannot be used.
 pub async fn run<H: Handler>(
-    listener: TcpListener,
+    listener: Listener,
     handler: Rc<H>,
-    options: Rc<ServerOptions>,
+    options: Rc<LiveOptions>,
     room: Room,
     mut watcher: Watcher,
 ) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let listener = Accepting::on(listener)?;
     let warnings = Throttle::default();
     loop {
         let accepted = tokio::select! {
-            () = watcher.draining() => return Ok(()),
+            () = watcher.draining() => break,
             accepted = listener.accept() => accepted,
         };
-        let (socket, address) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                pause_after(&error, &*handler, &warnings).await;
-                continue;
-            }
-        };
-        // Without it a head and a body written apart wait 40 ms for the client's acknowledgement.
-        let _ = socket.set_nodelay(true);
-        let exempt = handler.trusts(address.ip());
-        let Some(place) = room.take(address.ip().to_canonical(), exempt) else {
-            // One attempt, and no waiting: whoever fills the room must not take more of it this way.
-            let _ = socket.try_write(&handler.turn_away());
-            continue;
-        };
-        let (handler, options) = (handler.clone(), options.clone());
-        drain::spawn_awaited(watcher.clone(), |watcher| async move {
-            let stay = Rc::new(Stay::at(place));
-            let peer = Rc::new(handler.greet(address, stay.clone()));
-            connection::serve(socket, handler, peer, stay, options, &watcher).await;
-        });
+        match accepted {
+            Ok((socket, address)) => welcome(socket, address, &handler, &options, &room, &watcher),
+            Err(error) => pause_after(&error, &*handler, &warnings).await,
+        }
     }
+    let handshakes = options.current().drain_idle;
+    listener
+        .leave(handshakes, |socket, address| {
+            welcome(socket, address, &handler, &options, &room, &watcher);
+        })
+        .await;
+    Ok(())
+}
+
+/// Gives a connection a place and a task of its own.
+fn welcome<H: Handler>(
+    socket: TcpStream,
+    address: SocketAddr,
+    handler: &Rc<H>,
+    options: &Rc<LiveOptions>,
+    room: &Room,
+    watcher: &Watcher,
+) {
+    // Without it a head and a body written apart wait 40 ms for the client's acknowledgement.
+    let _ = socket.set_nodelay(true);
+    let exempt = handler.trusts(address.ip());
+    let Some(place) = room.take(address.ip().to_canonical(), exempt) else {
+        // One attempt, and no waiting: whoever fills the room must not take more of it this way.
+        let _ = socket.try_write(&handler.turn_away());
+        return;
+    };
+    let (handler, options) = (handler.clone(), options.clone());
+    drain::spawn_awaited(watcher.clone(), |watcher| async move {
+        let stay = Rc::new(Stay::at(place));
+        let peer = Rc::new(handler.greet(address, stay.clone()));
+        connection::serve(socket, handler, peer, stay, options, &watcher).await;
+    });
 }
 
 /// Out of descriptors, say: trying again at once would only spin.

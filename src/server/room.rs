@@ -2,23 +2,21 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Connections open in all workers, and how many there may be.
 #[derive(Clone, Debug)]
 pub struct Room(Arc<Bounds>);
 
 #[derive(Debug)]
-struct Bounds {
-    most: usize,
-    most_of_one: Option<usize>,
-    taken: Mutex<Taken>,
-}
+struct Bounds(Mutex<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
+    most: usize,
+    most_of_one: Option<usize>,
     total: usize,
-    /// Only addresses with a connection stand here, so `most` bounds it too.
+    /// Only addresses with a connection stand here, so the total bounds it too. Those of exempt ones do not.
     by_address: HashMap<IpAddr, usize>,
 }
 
@@ -26,31 +24,44 @@ impl Room {
     /// Room for `most` connections, `most_of_one` of them from one address.
     #[must_use]
     pub fn of(most: usize, most_of_one: Option<usize>) -> Self {
-        Self(Arc::new(Bounds { most, most_of_one, taken: Mutex::default() }))
+        Self(Arc::new(Bounds(Mutex::new(Taken { most, most_of_one, ..Taken::default() }))))
+    }
+
+    /// So many from now on. Connections that are open stay.
+    pub fn resize(&self, most: usize, most_of_one: Option<usize>) {
+        let mut taken = self.0.lock();
+        (taken.most, taken.most_of_one) = (most, most_of_one);
     }
 
     /// Connections open now.
     #[must_use]
     pub fn taken(&self) -> usize {
-        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).total
+        self.0.lock().total
     }
 
     /// A place for a connection from `address`; an exempt one only counts in the total.
     pub(super) fn take(&self, address: IpAddr, exempt: bool) -> Option<Place> {
-        let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.total >= self.0.most {
+        let mut taken = self.0.lock();
+        if taken.total >= taken.most {
             return None;
         }
-        let counted = (!exempt && self.0.most_of_one.is_some()).then_some(address);
+        let counted = (!exempt).then_some(address);
         if let Some(address) = counted {
+            let most_of_one = taken.most_of_one;
             let of_one = taken.by_address.entry(address).or_default();
-            if self.0.most_of_one.is_some_and(|most| *of_one >= most) {
+            if most_of_one.is_some_and(|most| *of_one >= most) {
                 return None;
             }
             *of_one += 1;
         }
         taken.total += 1;
         Some(Place { room: self.0.clone(), counted })
+    }
+}
+
+impl Bounds {
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,7 +74,7 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.room.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.room.lock();
         taken.total = taken.total.saturating_sub(1);
         let Some(address) = self.counted else { return };
         if let Some(of_one) = taken.by_address.get_mut(&address) {
@@ -93,7 +104,21 @@ mod tests {
         drop((first, third));
         let again = room.take(ONE, false).unwrap();
         drop((second, again));
-        assert!(room.0.taken.lock().unwrap().by_address.is_empty());
+        assert!(room.0.lock().by_address.is_empty());
+    }
+
+    #[test]
+    fn is_resized_under_those_who_are_there() {
+        let room = Room::of(3, None);
+        let places = [room.take(ONE, false).unwrap(), room.take(ONE, false).unwrap()];
+        room.resize(3, Some(2));
+        assert!(room.take(ONE, false).is_none(), "those of before count");
+        let other = room.take(OTHER, false).unwrap();
+        room.resize(1, None);
+        drop(other);
+        assert!(room.take(OTHER, false).is_none(), "two are there");
+        drop(places);
+        assert!(room.take(ONE, false).is_some());
     }
 
     #[test]

@@ -4,10 +4,14 @@
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tracing::Subscriber;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 /// The shape of log lines.
@@ -56,32 +60,53 @@ pub struct LogOptions {
 #[error("the log is already set up")]
 pub struct LogError(#[from] TryInitError);
 
+/// The level of the process's log, once there is one.
+static LEVEL: OnceLock<SetLevel> = OnceLock::new();
+
 /// Sets the log up, for the whole process, on standard error.
 pub fn init(options: &LogOptions) -> Result<(), LogError> {
-    subscriber(options, io::stderr().is_terminal(), io::stderr).try_init()?;
+    let (subscriber, set_level) = subscriber(options, io::stderr().is_terminal(), io::stderr);
+    subscriber.try_init()?;
+    // Nobody was before: the line above would have failed.
+    let _first = LEVEL.set(set_level);
     Ok(())
 }
+
+/// The lowest level written from now on. Without a log it does nothing.
+pub fn set_level(level: tracing::Level) {
+    if let Some(set) = LEVEL.get() {
+        set(level);
+    }
+}
+
+type SetLevel = Box<dyn Fn(tracing::Level) + Send + Sync>;
 
 fn subscriber<W>(
     options: &LogOptions,
     terminal: bool,
     writer: W,
-) -> Box<dyn Subscriber + Send + Sync + 'static>
+) -> (Box<dyn Subscriber + Send + Sync + 'static>, SetLevel)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt().with_max_level(options.level).with_writer(writer);
+    let (filter, handle) = reload::Layer::new(LevelFilter::from_level(options.level));
+    let lines = fmt::layer().with_writer(writer);
     let text = match options.format {
         LogFormat::Auto => terminal,
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    match (text, terminal) {
-        // As it comes the subscriber colours, unless the person has set NO_COLOR.
-        (true, true) => Box::new(lines.with_target(false).finish()),
-        (true, false) => Box::new(lines.with_target(false).with_ansi(false).finish()),
-        (false, _) => Box::new(lines.json().flatten_event(true).finish()),
-    }
+    let lines: Box<dyn Layer<_> + Send + Sync> = match (text, terminal) {
+        // As it comes the layer colours, unless the person has set NO_COLOR.
+        (true, true) => lines.with_target(false).boxed(),
+        (true, false) => lines.with_target(false).with_ansi(false).boxed(),
+        (false, _) => lines.json().flatten_event(true).boxed(),
+    };
+    let set_level = move |level| {
+        // It only fails once the log is gone.
+        let _gone = handle.reload(LevelFilter::from_level(level));
+    };
+    (Box::new(tracing_subscriber::registry().with(filter).with(lines)), Box::new(set_level))
 }
 
 #[cfg(test)]
@@ -111,7 +136,7 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let options = LogOptions { level: Level::INFO, format };
-        let subscriber = subscriber(&options, terminal, move || writer.clone());
+        let (subscriber, _) = subscriber(&options, terminal, move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(revision = "abc", "the policy is in force");
             tracing::debug!("one request");
@@ -141,5 +166,22 @@ mod tests {
         check(LogFormat::Text, false, false);
         check(LogFormat::Json, true, true);
         check(LogFormat::Json, false, true);
+    }
+
+    #[test]
+    fn the_level_can_be_set_while_it_runs() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let options = LogOptions { level: Level::INFO, format: LogFormat::Json };
+        let (subscriber, set_level) = subscriber(&options, false, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!("one");
+            set_level(Level::DEBUG);
+            tracing::debug!("two");
+            set_level(Level::WARN);
+            tracing::info!("three");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("two") && text.lines().count() == 1, "{text}");
     }
 }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use karbor_admission::app::{App, AppError};
+use karbor_admission::app::{App, AppError, Launch};
 use serde_json::Value;
 
 use crate::support::{
@@ -204,7 +204,7 @@ fn workers_share_the_port() {
 #[track_caller]
 fn cannot_bind(settings: &str, named: &str) {
     let upstream = "127.0.0.1:1".parse().unwrap();
-    match App::bind(config(&[upstream], "", settings)).err() {
+    match App::bind(config(&[upstream], "", settings), Launch::default()).err() {
         Some(AppError::Bind { setting, source, .. }) => {
             assert_eq!((setting, source.kind()), (named, ErrorKind::AddrInUse));
         }
@@ -227,6 +227,7 @@ fn a_taken_port_is_an_error() {
 #[test]
 fn an_audit_file_that_cannot_be_had_is_an_error() {
     let upstream = "127.0.0.1:1".parse().unwrap();
-    let error = App::bind(config(&[upstream], "/nonexistent/folder/audit.jsonl", "")).err();
+    let error =
+        App::bind(config(&[upstream], "/nonexistent/folder/audit.jsonl", ""), Launch::default()).err();
     assert!(matches!(error, Some(AppError::Audit(_))), "{error:?}");
 }

@@ -5,13 +5,16 @@
 //! refused by its bytes; `pipelining` what follows on a connection; `pass_through`, `headers`, `streams`
 //! everything else that goes by; `ledger` what was admitted comes back; `upstream_failures`, `upstream_pool` Karbor
 //! misbehaving; `upstream_moves` what goes on elsewhere then; `upstream_health` who is left alone; `upstream_ways` TLS,
-//! unix sockets, names; `upstream_queue` waiting for a place; `upstream_counts` that what Karbor got is counted; `lifecycle` start, drain, bounds; `departures`
-//! clients that leave; `slow` clients that dribble; `observability` audit lines, metrics, log.
+//! unix sockets, names; `upstream_queue` waiting for a place; `upstream_counts` that what Karbor got is counted;
+//! `lifecycle` start, drain, bounds; `drain` what its clients see; `reload` another configuration while it runs;
+//! `upgrade` one process after the other, and what the service manager is told; `departures` clients that leave; `slow`
+//! clients that dribble; `observability` audit lines, metrics, log.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
 mod create;
 mod departures;
+mod drain;
 mod headers;
 mod ledger;
 mod lifecycle;
@@ -19,6 +22,7 @@ mod observability;
 mod pass_through;
 mod pipelining;
 mod refusals;
+mod reload;
 mod rules;
 mod short_form;
 mod slow;
@@ -26,6 +30,7 @@ mod stances;
 mod streams;
 mod support;
 mod update;
+mod upgrade;
 mod upstream_counts;
 mod upstream_failures;
 mod upstream_health;

@@ -1,5 +1,7 @@
 //! Finding by checkpoint and by what is in the map.
 
+use std::time::Duration;
+
 use karbor_admission::karbor::{CheckpointId, ProviderId, TenantId};
 use karbor_admission::ledger::{Search, Term};
 
@@ -189,4 +191,25 @@ async fn check_len(open: &Open, tenant: &str, checkpoint: &str) {
     assert!(!open.forget(tenant, tenant).await);
     assert_eq!(find(open, Some(tenant), &[], 10).await.len(), 1);
     assert_eq!(open.read(&[checkpoint]).await.len(), 2);
+}
+
+#[test]
+fn the_largest_map_is_that_of_the_time_asked_for() {
+    on_each(async |stage| {
+        let open = stage.open();
+        let largest = async |lately| {
+            let found =
+                open.ledger.largest(&TenantId::new(TENANT), Duration::from_secs(lately)).await.unwrap();
+            (found.checkpoints, found.entries, found.bytes)
+        };
+        assert_eq!(largest(3600).await, (0, 0, 0));
+        open.keep(TENANT, "c1", &[("x-a--1", "1234567890")]).await;
+        stage.wait(10_000);
+        open.keep(TENANT, "c2", &[("x-a--1", "1"), ("x-b--2", "2")]).await;
+        open.keep(OTHER, "c3", &[("x-a--1", "1"), ("x-b--2", "2"), ("x-b--3", "3")]).await;
+        assert_eq!(largest(3600).await, (2, 2, 16));
+        assert_eq!(largest(5).await, (1, 2, 14));
+        stage.wait(3_600_000);
+        assert_eq!(largest(3600).await, (0, 0, 0));
+    });
 }

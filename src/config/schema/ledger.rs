@@ -20,50 +20,60 @@ pub(super) const SETTINGS: &[Setting] = &[
         URL,
         "\"sqlite:/var/lib/karbor-admission/ledger.sqlite\"",
         "where admitted maps are kept; `off` for nowhere: nothing is brought back, found or counted",
-    ),
+    )
+    .at_start(),
     inherit(
         "ledger.password",
         Kind::Secret,
         "the password of `mysql://`; better in a file of its own, or in the environment",
-    ),
-    inherit("ledger.password_file", FILE, "the file that holds the password of `mysql://`; read at start"),
+    )
+    .at_start(),
+    inherit("ledger.password_file", FILE, "the file that holds the password of `mysql://`; read at start")
+        .at_start(),
     set(
         "ledger.tls",
         Kind::word::<Tls>(),
         "\"auto\"",
         "how the connection to `mysql://` is secured; `auto` is `off` on loopback, `verify` elsewhere",
-    ),
+    )
+    .at_start(),
     inherit(
         "ledger.ca_file",
         FILE,
         "PEM certificates of authorities that are believed beside those of the system",
-    ),
-    set("ledger.connections", Kind::Number(1, 1000), "4", "connections of this process to `mysql://`"),
-    set("ledger.timeout", TIME, "\"2s\"", "for one call of the ledger, waiting included"),
+    )
+    .at_start(),
+    set("ledger.connections", Kind::Number(1, 1000), "4", "connections of this process to `mysql://`")
+        .at_start(),
+    set("ledger.timeout", TIME, "\"2s\"", "for one call of the ledger, waiting included").at_start(),
     set(
         "ledger.lease",
         Kind::Duration(Duration::from_secs(1), DAY),
         "\"15m\"",
         "how long a creation counts whose outcome is unknown",
-    ),
+    )
+    .at_start(),
     set(
         "ledger.keep_deleted",
         Kind::Duration(Duration::from_secs(60), Duration::from_secs(3650 * 86_400)),
         "\"30d\"",
         "how long the map of a deleted checkpoint is kept",
-    ),
+    )
+    .at_start(),
     set(
         "ledger.queue",
         Kind::Number(1, 1_000_000),
         "1024",
         "calls that may wait for the ledger, all workers together; further ones fail at once",
-    ),
+    )
+    .at_start(),
     set(
         "ledger.migrate",
         Kind::Flag,
         "true",
         "whether an older schema is brought up to date at start; otherwise it is refused",
-    ),
+    )
+    .at_start(),
     set(
         "ledger.when_down",
         Kind::word::<WhenDown>(),

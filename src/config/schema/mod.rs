@@ -26,6 +26,8 @@ pub(super) struct Setting {
     pub(super) default: Option<&'static str>,
     /// What it means, in a line.
     pub(super) doc: &'static str,
+    /// Whether only a start takes it: a reload that changes it is refused.
+    pub(super) at_start: bool,
 }
 
 impl Setting {
@@ -51,11 +53,18 @@ const MOST_BODY: u64 = MIB;
 const TIME: Kind = Kind::Duration(Duration::from_millis(1), Duration::from_secs(3600));
 
 const fn set(key: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Setting {
-    Setting { key, kind, default: Some(default), doc }
+    Setting { key, kind, default: Some(default), doc, at_start: false }
 }
 
 const fn inherit(key: &'static str, kind: Kind, doc: &'static str) -> Setting {
-    Setting { key, kind, default: None, doc }
+    Setting { key, kind, default: None, doc, at_start: false }
+}
+
+impl Setting {
+    /// The same, taken by a start alone.
+    const fn at_start(self) -> Self {
+        Self { at_start: true, ..self }
+    }
 }
 
 /// Every setting, in the order of the documentation.
@@ -135,7 +144,8 @@ pub(super) fn reference() -> String {
     for setting in settings() {
         let default = setting.default.map_or_else(String::new, |default| format!("`{default}`"));
         let expected = setting.kind.expected();
-        text.push_str(&format!("| `{}` | {default} | {expected} | {} |\n", setting.key, setting.doc));
+        let only = if setting.at_start { "; a change needs a restart" } else { "" };
+        text.push_str(&format!("| `{}` | {default} | {expected} | {}{only} |\n", setting.key, setting.doc));
     }
     text
 }

@@ -1,5 +1,7 @@
 //! Settings of the parts: server, admin, log, audit, metrics.
 
+use std::time::Duration;
+
 use tracing::Level;
 
 use super::{MIB, Setting, TIME, set};
@@ -22,6 +24,7 @@ const IDENTITY_HEADERS: &str = concat!(
 );
 
 const MOST_WORKERS: u64 = 256;
+const HOUR: Duration = Duration::from_secs(3600);
 
 const LEVEL: Kind = Kind::word::<Level>();
 const HEADERS: Kind = Kind::List("names of headers", |text| names::header(text).map(drop), 0, 256);
@@ -32,13 +35,15 @@ const LISTEN: Kind = Kind::Text("an address with a port", |text| network::listen
 const ADMIN_LISTEN: Kind = Kind::Text("an address with a port", |text| network::admin_listen(text).map(drop));
 
 pub(super) const SETTINGS: &[Setting] = &[
-    set("server.listen", LISTEN, "\"0.0.0.0:8799\"", "where clients connect; port 0 takes a free one"),
+    set("server.listen", LISTEN, "\"0.0.0.0:8799\"", "where clients connect; port 0 takes a free one")
+        .at_start(),
     set(
         "server.workers",
         Kind::Workers(MOST_WORKERS),
         "\"auto\"",
         "threads that serve; `auto` is one per core",
-    ),
+    )
+    .at_start(),
     set(
         "server.max_connections",
         Kind::Number(1, 1_000_000),
@@ -55,10 +60,22 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     set("server.body_timeout", TIME, "\"30s\"", "for the whole of a body that is reviewed"),
     set(
+        "server.drain_delay",
+        Kind::Duration(Duration::ZERO, HOUR),
+        "\"0s\"",
+        "from the order to shut down to closing the listeners: `/readyz` says no, and load balancers notice",
+    ),
+    set(
+        "server.drain_idle",
+        TIME,
+        "\"1s\"",
+        "how long a connection without a request is kept once the listeners are closed; what comes on it is answered with `Connection: close`",
+    ),
+    set(
         "server.drain_timeout",
         TIME,
         "\"30s\"",
-        "how long requests in flight may go on after the order to shut down",
+        "how long requests in flight may go on once the listeners are closed",
     ),
     set(
         "server.max_request_line",
@@ -118,23 +135,34 @@ pub(super) const SETTINGS: &[Setting] = &[
         "admin.listen",
         ADMIN_LISTEN,
         "\"127.0.0.1:9799\"",
-        "where `/metrics`, `/livez` and `/readyz` are served; has no authentication",
+        "where `/metrics`, `/livez`, `/readyz` and `/config` are served; has no authentication",
+    )
+    .at_start(),
+    set(
+        "reload.watch",
+        Kind::Flag,
+        "true",
+        "whether a change of the file, of its drop-ins or of a file that they name is a reload; SIGHUP always is",
     ),
     set("log.level", LEVEL, "\"info\"", "the lowest level written"),
-    set("log.format", Kind::word::<LogFormat>(), "\"auto\"", "`auto` is text on a terminal, JSON otherwise"),
+    set("log.format", Kind::word::<LogFormat>(), "\"auto\"", "`auto` is text on a terminal, JSON otherwise")
+        .at_start(),
     set(
         "audit.file",
         SINK,
         "\"-\"",
         "where audit lines go: a path, `-` for standard output, empty for nowhere",
-    ),
-    set("audit.key_names", Kind::word::<KeyNames>(), "\"plain\"", "how key names stand in audit lines"),
+    )
+    .at_start(),
+    set("audit.key_names", Kind::word::<KeyNames>(), "\"plain\"", "how key names stand in audit lines")
+        .at_start(),
     set(
         "audit.queue_lines",
         Kind::Number(1, 1_000_000),
         "8192",
         "audit lines that may wait for the writer; further ones are dropped and counted",
-    ),
+    )
+    .at_start(),
     set(
         "metrics.further_tenants",
         Kind::Number(0, 10_000),

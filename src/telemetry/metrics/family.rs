@@ -129,6 +129,14 @@ families! {
         "Requests begun and not yet finished.";
     BUILD = "build_info", Kind::Gauge, ["version", "commit", "rustc"],
         "Always 1; the labels say what was built.";
+    RELOADED = "config_last_reload_successful", Kind::Gauge, [],
+        "1 if the last reload of the configuration succeeded, or there was none; 0 if it changed nothing.";
+    RELOADED_AT = "config_last_reload_success_timestamp_seconds", Kind::Gauge, [],
+        "When the configuration was last read without a problem, at start or by a reload.";
+    RELOADS = "config_reloads_total", Kind::Counter, ["outcome"],
+        "Reloads of the configuration, by what came of them.";
+    CUT = "drain_cut_requests_total", Kind::Counter, [],
+        "Requests cut because the time to drain was over.";
     POLICY = "policy_info", Kind::Gauge, ["revision"],
         "Always 1; the label names the policy in force.";
     LIMIT = "limit", Kind::Gauge, ["tenant", "limit"],

@@ -208,3 +208,17 @@ words! {
         Unknown = "unknown",
     }
 }
+
+words! {
+    /// What came of a reload of the configuration.
+    Reload {
+        /// It is in force.
+        Applied = "applied",
+        /// It says the same as before.
+        Unchanged = "unchanged",
+        /// It has problems; nothing changed.
+        Invalid = "invalid",
+        /// It changes what only a start takes; nothing changed.
+        NeedsRestart = "needs-restart",
+    }
+}

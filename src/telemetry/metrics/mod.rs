@@ -5,6 +5,7 @@
 
 mod family;
 mod label;
+mod life;
 mod scrape;
 mod tenants;
 #[cfg(test)]
@@ -20,8 +21,9 @@ use prometheus::{IntCounter, IntCounterVec, Registry};
 pub use family::{FAMILIES, Family, Kind};
 pub use label::{
     AuditDrop, ConnectionRefusal, Direction, LedgerOperation, LedgerOutcome, MethodClass, Move, Outcome,
-    Probe, Side, Unfilled, Unkept, UpstreamFailure,
+    Probe, Reload, Side, Unfilled, Unkept, UpstreamFailure,
 };
+use life::Life;
 use tenants::TenantLabels;
 pub use upstream::{EndpointMetrics, Waiting};
 pub use worker::WorkerMetrics;
@@ -95,6 +97,7 @@ struct Hub {
     registries: Mutex<Vec<Registry>>,
     bridged: IntCounterVec,
     audit: AuditCounters,
+    life: Life,
     policy: Mutex<Vec<MetricFamily>>,
     used: Mutex<Vec<MetricFamily>>,
 }
@@ -126,6 +129,7 @@ impl MetricsHub {
                 lines: family::AUDIT_LINES.counter(&registry)?.get_metric_with_label_values::<&str>(&[])?,
                 dropped: dropped_cells.collect::<Result<_, _>>()?,
             },
+            life: Life::new(&registry)?,
             registries: Mutex::new(vec![registry]),
             policy: Mutex::new(Vec::new()),
             used: Mutex::new(Vec::new()),
@@ -193,6 +197,28 @@ impl MetricsHub {
         sorted.register(Box::new(used))?;
         *lock(&self.0.used) = sorted.gather();
         Ok(())
+    }
+
+    /// So many tenants beyond those named get a label value of their own from now on. Those that have one keep it.
+    pub fn set_further_tenants(&self, further: usize) {
+        self.0.tenants.resize(further);
+    }
+
+    /// A reload of the configuration has ended so.
+    pub fn reloaded(&self, outcome: Reload) {
+        self.0.life.reloaded(outcome);
+    }
+
+    /// So many requests are cut.
+    pub fn cut(&self, requests: u64) {
+        self.0.life.cut(requests);
+    }
+
+    /// Requests begun and not yet finished, in all workers.
+    #[must_use]
+    pub fn requests_in_flight(&self) -> u64 {
+        let registries = lock(&self.0.registries).clone();
+        scrape::sum_of_gauge(&registries, family::IN_FLIGHT.name)
     }
 
     /// Everything, in the text format.

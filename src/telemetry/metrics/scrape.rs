@@ -31,6 +31,24 @@ pub(super) fn gather(registries: &[Registry]) -> Vec<MetricFamily> {
     merged.into_values().map(whole).collect()
 }
 
+/// What the gauge of that name adds up to; never below zero.
+pub(super) fn sum_of_gauge(registries: &[Registry], name: &str) -> u64 {
+    let families = registries.iter().flat_map(Registry::gather).filter(|family| family.name() == name);
+    let sum: f64 = families
+        .flat_map(|family| {
+            family.get_metric().iter().map(|metric| metric.get_gauge().get_value()).collect::<Vec<_>>()
+        })
+        .sum();
+    // Far below where a float is exact.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a whole number, not negative"
+    )]
+    let whole = sum.max(0.0) as u64;
+    whole
+}
+
 /// Appends one family. The encoder fails only on a family without name or series: it is left out then.
 pub(super) fn write(text: &mut String, family: &MetricFamily) {
     let start = text.len();

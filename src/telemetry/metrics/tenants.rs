@@ -25,13 +25,15 @@ pub(super) struct TenantLabels {
 
 struct Own {
     labels: HashMap<TenantId, Arc<str>>,
-    places_left: usize,
+    /// For first comers.
+    places: usize,
+    places_taken: usize,
 }
 
 impl TenantLabels {
     pub(super) fn new<'a>(named: impl IntoIterator<Item = &'a TenantId>, further: usize) -> Self {
         let labels = named.into_iter().map(|tenant| (tenant.clone(), spell(tenant))).collect();
-        Self { other: OTHER.into(), own: RwLock::new(Own { labels, places_left: further }) }
+        Self { other: OTHER.into(), own: RwLock::new(Own { labels, places: further, places_taken: 0 }) }
     }
 
     /// Gives each of `tenants` a value of its own, whatever places are left.
@@ -44,6 +46,11 @@ impl TenantLabels {
         }
     }
 
+    /// So many places for first comers from now on. Who has one keeps it.
+    pub(super) fn resize(&self, further: usize) {
+        self.own.write().unwrap_or_else(PoisonError::into_inner).places = further;
+    }
+
     pub(super) fn of(&self, tenant: &TenantId) -> Arc<str> {
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(own.labels.get(tenant).unwrap_or(&self.other))
@@ -51,14 +58,14 @@ impl TenantLabels {
 
     /// Gives a tenant that Karbor knows a value of its own, if a place is left.
     pub(super) fn confirm(&self, tenant: &TenantId) {
-        let may = |own: &Own| own.places_left > 0 && !own.labels.contains_key(tenant);
+        let may = |own: &Own| own.places_taken < own.places && !own.labels.contains_key(tenant);
         if !may(&self.own.read().unwrap_or_else(PoisonError::into_inner)) || !is_plain(tenant.as_str()) {
             return;
         }
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
         // Another worker may have been faster.
         if may(&own) {
-            own.places_left -= 1;
+            own.places_taken += 1;
             own.labels.insert(tenant.clone(), spell(tenant));
         }
     }

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use karbor_admission::app::{App, AppError, Wishes};
-use karbor_admission::config::{self, Config, File};
+use karbor_admission::app::{App, AppError, Launch, Wishes};
+use karbor_admission::config::{self, File, Loaded};
 use karbor_admission::signals::Wish;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::{Client, Metrics, PATIENCE, Reply, eventually};
@@ -19,49 +20,63 @@ use super::{Client, Metrics, PATIENCE, Reply, eventually};
 /// Longer than any test lets a drain last: a drain that took so long was cut.
 const DRAIN: Duration = Duration::from_secs(15);
 
+/// The drop-in of a test, from the folder of its configuration.
+const DROP_IN: &str = "k.toml.d/test.toml";
+
 /// A running proxy. However a test ends, the proxy is told to.
 pub(crate) struct TestApp {
     /// Where clients connect.
     pub(crate) address: SocketAddr,
     /// Where metrics and health are.
     pub(crate) admin: SocketAddr,
-    orders: mpsc::UnboundedSender<&'static str>,
+    orders: mpsc::UnboundedSender<Wish>,
     ordered: Cell<bool>,
     thread: Option<JoinHandle<Result<(), AppError>>>,
     audit_file: PathBuf,
+    /// Where its configuration is, if it has a file.
+    folder: Option<TempDir>,
 }
 
-struct Orders(mpsc::UnboundedReceiver<&'static str>);
+struct Orders(mpsc::UnboundedReceiver<Wish>);
 
 impl Wishes for Orders {
     async fn next(&mut self) -> Wish {
         match self.0.recv().await {
-            Some(reason) => Wish::End(reason),
+            Some(wish) => wish,
             None => std::future::pending().await,
         }
     }
 }
 
+fn audit_file() -> PathBuf {
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    let number = STARTED.fetch_add(1, Ordering::Relaxed);
+    let name = format!("karbor-admission-test-{}-{number}.jsonl", std::process::id());
+    std::env::temp_dir().join(name)
+}
+
 /// The configuration of a test: `settings`, as TOML, over what every test needs.
-pub(crate) fn config(upstream: &[SocketAddr], audit_file: &str, settings: &str) -> Config {
+pub(crate) fn config(upstream: &[SocketAddr], audit_file: &str, settings: &str) -> Loaded {
+    let base = base(upstream, audit_file);
+    let files = [("base", base.as_str()), ("test", settings)]
+        .map(|(name, text)| File { name: name.to_owned(), text: text.to_owned() });
+    let mut loaded = config::parse(&files, []).unwrap_or_else(|problems| panic!("{problems}"));
+    loaded.config.upstream = loaded.config.upstream.opened().unwrap();
+    loaded
+}
+
+/// What every test needs.
+fn base(upstream: &[SocketAddr], audit_file: &str) -> String {
     let endpoints: Vec<String> = upstream.iter().map(|address| format!("\"http://{address}\"")).collect();
-    let base = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_timeout = \"{}s\"\n\
+    format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_timeout = \"{}s\"\ndrain_idle = \"10ms\"\n\
          [admin]\nlisten = \"127.0.0.1:0\"\n\
          [audit]\nfile = \"{audit_file}\"\n\
          [ledger]\nurl = \"off\"\n\
          [upstream]\nendpoints = [{}]\n",
         DRAIN.as_secs(),
         endpoints.join(", ")
-    );
-    let files = [("base", base.as_str()), ("test", settings)]
-        .map(|(name, text)| File { name: name.to_owned(), text: text.to_owned() });
-    let mut config = match config::parse(&files, []) {
-        Ok(loaded) => loaded.config,
-        Err(problems) => panic!("{problems}"),
-    };
-    config.upstream = config.upstream.opened().unwrap();
-    config
+    )
 }
 
 impl TestApp {
@@ -72,20 +87,53 @@ impl TestApp {
 
     /// Before several endpoints.
     pub(crate) fn before_all(upstream: &[SocketAddr], settings: &str) -> Self {
-        static STARTED: AtomicU32 = AtomicU32::new(0);
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let name = format!("karbor-admission-test-{}-{number}.jsonl", std::process::id());
-        let audit_file = std::env::temp_dir().join(name);
+        let audit_file = audit_file();
         let config = config(upstream, audit_file.to_str().unwrap(), settings);
-        let bound = App::bind(config).unwrap();
+        Self::start(config, audit_file, None)
+    }
+
+    /// Before that Karbor, its configuration in a file, with these settings in a drop-in beside it.
+    pub(crate) fn of_file(upstream: SocketAddr, settings: &str) -> Self {
+        let audit_file = audit_file();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("k.toml");
+        fs::write(&path, base(&[upstream], audit_file.to_str().unwrap())).unwrap();
+        fs::create_dir(folder.path().join("k.toml.d")).unwrap();
+        fs::write(folder.path().join(DROP_IN), settings).unwrap();
+        let loaded = config::load_with_origins(Some(&path), []).unwrap_or_else(|errors| panic!("{errors}"));
+        Self::start(loaded, audit_file, Some(folder))
+    }
+
+    fn start(loaded: Loaded, audit_file: PathBuf, folder: Option<TempDir>) -> Self {
+        let bound = App::bind(loaded, Launch::default()).unwrap();
         let (address, admin) = (bound.address(), bound.admin_address());
         let (orders, received) = mpsc::unbounded_channel();
         let run = move || bound.run(|| Ok(Orders(received)));
         let thread = std::thread::Builder::new().name("app".to_owned()).spawn(run).unwrap();
         let ordered = Cell::new(false);
-        let app = Self { address, admin, orders, ordered, thread: Some(thread), audit_file };
+        let app = Self { address, admin, orders, ordered, thread: Some(thread), audit_file, folder };
         eventually("ready", || app.page("/readyz").is_some_and(|page| page.status == 200));
         app
+    }
+
+    /// Replaces the settings of the drop-in, as editors do.
+    pub(crate) fn rewrite(&self, settings: &str) {
+        let folder = self.folder.as_ref().unwrap().path();
+        fs::write(folder.join("next"), settings).unwrap();
+        fs::rename(folder.join("next"), folder.join(DROP_IN)).unwrap();
+    }
+
+    /// Wishes for a reload.
+    pub(crate) fn wish_reload(&self) {
+        self.orders.send(Wish::Reload).unwrap();
+    }
+
+    /// Wishes for a reload, and waits for its end.
+    #[track_caller]
+    pub(crate) fn reload(&self) {
+        let before = self.metrics().sum("config_reloads_total", &[]);
+        self.wish_reload();
+        self.until_counted("config_reloads_total", &[], before + 1.0);
     }
 
     /// A new connection of a client.
@@ -161,7 +209,7 @@ impl TestApp {
     /// Gives an order to shut down; the second one cuts the drain.
     pub(crate) fn order(&self) {
         self.ordered.set(true);
-        let _ = self.orders.send("the test's order");
+        let _ = self.orders.send(Wish::End("the test's order"));
     }
 
     /// Shuts down, if that was not ordered yet; fails the test unless everything ended by itself. Gives

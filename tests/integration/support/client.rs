@@ -28,6 +28,11 @@ impl Client {
         Self { wire: Wire::new(TcpStream::connect_timeout(&address, PATIENCE).unwrap()) }
     }
 
+    /// On a connection that is there.
+    pub(crate) fn on(stream: TcpStream) -> Self {
+        Self { wire: Wire::new(stream) }
+    }
+
     /// Nothing where nobody listens.
     pub(crate) fn try_to(address: SocketAddr) -> Option<Self> {
         TcpStream::connect_timeout(&address, PATIENCE).ok().map(|stream| Self { wire: Wire::new(stream) })

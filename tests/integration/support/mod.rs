@@ -1,7 +1,7 @@
 //! What the tests stand on: the real `App` on free ports, clients that look at every byte, Karbors that
 //! misbehave on order.
 //!
-//! `app` the proxy under test; `stage` the proxy before the stand-in; `scripted` upstreams of our own;
+//! `app` the proxy under test; `process` the same as a process; `stage` the proxy before the stand-in; `scripted` upstreams of our own;
 //! `client`, `request`, `reply` the client's side; `message` HTTP as bytes; `metrics` and `system` what can
 //! be observed from outside. Nothing here waits without a bound.
 
@@ -11,6 +11,7 @@ mod gate;
 mod ledger;
 mod message;
 mod metrics;
+mod process;
 mod reply;
 mod request;
 mod scripted;
@@ -25,6 +26,7 @@ pub(crate) use gate::Gate;
 pub(crate) use ledger::LedgerFolder;
 pub(crate) use message::{Fields, Wire};
 pub(crate) use metrics::Metrics;
+pub(crate) use process::Ground;
 pub(crate) use reply::{Fault, Reply};
 pub(crate) use request::{PROJECT, Request, TOKEN, checkpoints};
 pub(crate) use scripted::{Link, Scripted, json_answer};
