@@ -22,7 +22,7 @@ use karbor_admission::telemetry::audit::{
 };
 use karbor_admission::telemetry::metrics::{
     AuditDrop, BuildInfo, ConnectionRefusal, Direction, FAMILIES, Kind, LedgerOperation, LedgerOutcome,
-    MethodClass, MetricsHub, MetricsOptions, Move, Outcome, Probe, Side, Unfilled, Unkept, UpstreamFailure,
+    MethodClass, MetricsHub, MetricsOptions, Move, Outcome, Probe, Reload, Side, Unfilled, Unkept, UpstreamFailure,
 };
 use karbor_admission::wire::Refusal;
 use serde_json::Value;
@@ -165,6 +165,7 @@ fn every_label_value_is_documented() {
     );
     check_label("operation", "all", &words(LedgerOperation::ALL, LedgerOperation::name));
     check_label("outcome", "ledger_operations_total", &words(LedgerOutcome::ALL, LedgerOutcome::name));
+    check_label("outcome", "config_reloads_total", &words(Reload::ALL, Reload::name));
     check_label("reason", "unfilled_answers_total", &words(Unfilled::ALL, Unfilled::name));
     check_label("reason", "unkept_maps_total", &words(Unkept::ALL, Unkept::name));
     check_label("reason", "audit_dropped_lines_total", &words(AuditDrop::ALL, AuditDrop::name));

@@ -113,7 +113,7 @@ impl Reloader {
         self.notifier.reloading();
         let (outcome, status) = match self.attempt() {
             Ok((words, _)) if words.is_empty() => {
-                tracing::info!("the configuration says the same as before");
+                tracing::info!("the configuration is read again, and no setting differs");
                 (Reload::Unchanged, self.status(""))
             }
             Ok((mut words, revision)) => {

@@ -74,12 +74,13 @@ fn in_words(kind: Kind, before: Option<&Value>, after: Option<&Value>) -> String
 }
 
 /// The files a configuration comes from, there or not: its own, the folder of drop-ins and what is in it, and
-/// every file that a setting of the name `…_file` names and a reload may take anew.
+/// every file that a setting names and a reload may take anew.
 pub(super) fn files(path: Option<&Path>, loaded: &Loaded) -> Vec<PathBuf> {
-    let named = fixed().filter(|(setting, _)| setting.key.ends_with("_file") && !setting.at_start);
-    let named = named.filter_map(|(_, path)| match path.find(loaded.settings.values()) {
-        Some(Value::String(_, text)) => Some(PathBuf::from(text)),
-        _ => None,
+    let named = fixed().filter(|(setting, _)| setting.kind.names_files() && !setting.at_start);
+    let named = named.flat_map(|(_, path)| match path.find(loaded.settings.values()) {
+        Some(Value::Array(_, items)) => items.iter().filter_map(Value::as_str).map(PathBuf::from).collect(),
+        Some(Value::String(_, text)) => vec![PathBuf::from(text)],
+        _ => Vec::new(),
     });
     path.map(files::sources).unwrap_or_default().into_iter().chain(named).collect()
 }

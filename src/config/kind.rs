@@ -74,6 +74,11 @@ impl Kind {
         }
     }
 
+    /// Whether it names files, by the words that such a setting is described with.
+    pub(super) fn names_files(self) -> bool {
+        matches!(self, Self::Text("a path", _) | Self::List("paths", ..))
+    }
+
     /// Whether a bare text of the environment is meant literally, even if it looks like a number.
     pub(super) fn is_text(self) -> bool {
         matches!(self, Self::Word(..) | Self::Text(..) | Self::Secret)

@@ -168,7 +168,9 @@ fn under_load_no_request_fails_and_none_is_judged_by_a_mixture() {
     const CLIENTS: usize = 6;
     const RELOADS: usize = 100;
     let karbor = karbor();
-    let app = TestApp::of_file(karbor.address, &format!("{}\n[server]\nworkers = 2", POLICIES[0].0));
+    // The watch would take some of the changes before they are asked for.
+    let rest = "[reload]\nwatch = false\n[server]\nworkers = 2";
+    let app = TestApp::of_file(karbor.address, &format!("{}\n{rest}", POLICIES[0].0));
     let (ended, tally) = (Arc::new(AtomicBool::new(false)), Arc::new(Tally::default()));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
@@ -183,18 +185,19 @@ fn under_load_no_request_fails_and_none_is_judged_by_a_mixture() {
     let begun = Instant::now();
     for number in 1..=RELOADS {
         let (policy, _) = POLICIES[number % 2];
-        app.rewrite(&format!("{policy}\n[server]\nworkers = 2\nhead_timeout = \"{}s\"", 10 + number % 7));
+        app.rewrite(&format!("{policy}\n{rest}\nhead_timeout = \"{}s\"", 10 + number % 7));
         app.wish_reload();
         let judged = &tally.denied[number % 2];
-        let before = judged.load(Ordering::Relaxed);
-        eventually("requests are judged by the new policy", || judged.load(Ordering::Relaxed) > before);
+        // Each client may have an answer under way that is older.
+        let enough = judged.load(Ordering::Relaxed) + CLIENTS as u64;
+        eventually("requests are judged by the new policy", || judged.load(Ordering::Relaxed) > enough);
     }
     let took = begun.elapsed();
     ended.store(true, Ordering::Relaxed);
     for client in clients {
         client.join().unwrap();
     }
-    check_state(&app, "applied", RELOADS as f64, 1.0);
+    app.until_counted("config_reloads_total", &[("outcome", "applied")], RELOADS as f64);
     let [by_one, by_other] = [0, 1].map(|at| tally.denied[at].load(Ordering::Relaxed));
     let passed = tally.passed.load(Ordering::Relaxed);
     println!("{} requests in {took:?}, {RELOADS} reloads", by_one + by_other + passed);

@@ -58,6 +58,7 @@ fn cells_stand_in_the_order_of_their_words() {
     in_order(&Rule::ALL, |value| value as usize);
     in_order(MethodClass::ALL, |value| value as usize);
     in_order(Outcome::ALL, |value| value as usize);
+    in_order(Reload::ALL, |value| value as usize);
     in_order(Side::ALL, |value| value as usize);
     in_order(Direction::ALL, |value| value as usize);
     in_order(ConnectionRefusal::ALL, |value| value as usize);
@@ -340,4 +341,39 @@ fn audit_lines_are_counted() {
             (r#"audit_dropped_lines_total{reason="closed"}"#, Some("0")),
         ],
     );
+}
+
+#[test]
+fn places_for_first_comers_are_resized_under_those_who_have_one() {
+    let labels = TenantLabels::new([], 1);
+    let [first, second, third] = ["a", "b", "c"].map(TenantId::new);
+    for tenant in [&first, &second] {
+        labels.confirm(tenant);
+    }
+    assert_eq!([&*labels.of(&first), &*labels.of(&second)], ["a", "other"]);
+    labels.resize(2);
+    labels.confirm(&second);
+    labels.resize(0);
+    labels.confirm(&third);
+    assert_eq!([&first, &second, &third].map(|tenant| labels.of(tenant).to_string()), ["a", "b", "other"]);
+}
+
+#[test]
+fn reloads_and_cuts_are_counted() {
+    let hub = hub(&[], 0);
+    let successful = "config_last_reload_successful";
+    check(&hub, &[(successful, Some("1")), ("config_reloads_total{outcome=\"invalid\"}", Some("0"))]);
+    for (outcome, expected) in Reload::ALL.iter().zip(["1", "1", "0", "0"]) {
+        hub.reloaded(*outcome);
+        let series = format!("config_reloads_total{{outcome=\"{}\"}}", outcome.name());
+        check(&hub, &[(successful, Some(expected)), (&series, Some("1"))]);
+    }
+    let workers = [(); 2].map(|()| hub.worker().unwrap());
+    for worker in &workers {
+        worker.in_flight_started();
+    }
+    assert_eq!(hub.requests_in_flight(), 2);
+    workers[0].in_flight_finished();
+    hub.cut(hub.requests_in_flight());
+    check(&hub, &[("drain_cut_requests_total", Some("1"))]);
 }
