@@ -22,7 +22,8 @@ use karbor_admission::telemetry::audit::{
 };
 use karbor_admission::telemetry::metrics::{
     AuditDrop, BuildInfo, ConnectionRefusal, Direction, FAMILIES, Kind, LedgerOperation, LedgerOutcome,
-    MethodClass, MetricsHub, MetricsOptions, Move, Outcome, Probe, Reload, Side, Unfilled, Unkept, UpstreamFailure,
+    MethodClass, MetricsHub, MetricsOptions, Move, Outcome, Probe, Reload, Side, Unfilled, Unkept,
+    UpstreamFailure,
 };
 use karbor_admission::wire::Refusal;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Settings of the parts: server, admin, log, audit, metrics.
+//! Settings of the parts: server, admin, reload, log, audit, metrics.
 
 use std::time::Duration;
 
