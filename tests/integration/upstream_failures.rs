@@ -1,20 +1,17 @@
 //! Karbor out of order: what the client is told, whether the outcome is known, and that nothing is repeated.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{Gate, Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, json_answer};
+use crate::support::{
+    Gate, Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, json_answer, refusing,
+};
 
 fn creation() -> Request {
     Request::new("POST", &checkpoints(PROJECT)).json(body_of("p", r#"{"x-a--b": "c"}"#))
-}
-
-/// An address that refuses connections: its listener is gone.
-fn dead() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// The fault a client gets for any kind of request, and the audit line of a creation.
@@ -68,9 +65,9 @@ fn check_after_request(
 
 #[test]
 fn nobody_listens() {
-    let line = check(TestApp::before(dead(), ""), 502, false, "connect");
+    let line = check(TestApp::before(refusing(), ""), 502, false, "connect");
     assert!(line.get("upstream_status").is_none(), "{line}");
-    check(TestApp::before_all(&[dead(), dead(), dead()], ""), 502, false, "connect");
+    check(TestApp::before_all(&[refusing(), refusing(), refusing()], ""), 502, false, "connect");
 }
 
 #[test]
@@ -256,9 +253,9 @@ fn breaks_off_within_the_body() {
 }
 
 #[test]
-fn the_next_endpoint_serves_where_one_is_dead() {
+fn the_next_endpoint_serves_where_one_is_refusing() {
     let karbor = Scripted::answering(&json_answer(r#"{"checkpoint": {"id": "c"}}"#));
-    for endpoints in [[dead(), karbor.address], [karbor.address, dead()]] {
+    for endpoints in [[refusing(), karbor.address], [karbor.address, refusing()]] {
         let app = TestApp::before_all(&endpoints, "[upstream]\npool_idle_per_worker = 0");
         let before = karbor.seen().len();
         for _ in 0..4 {

@@ -1,12 +1,12 @@
 //! When a request goes on to another connection or endpoint, and when it must not.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::support::{
-    Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, eventually, json_answer,
+    Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, eventually, json_answer, refusing,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -21,11 +21,6 @@ fn get() -> Request {
 
 fn creation() -> Request {
     Request::new("POST", &checkpoints(PROJECT)).json(body_of("p", "null"))
-}
-
-/// An address that refuses connections.
-fn dead() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// An upstream whose first connection answers one request, and does `then` with the next; the others answer all.
@@ -132,7 +127,7 @@ fn a_new_connection_that_dies_sends_only_what_changes_nothing_elsewhere() {
 #[test]
 fn anything_goes_on_while_no_connection_could_be_made() {
     let good = Scripted::answering(&json_answer(r#"{"checkpoint": {"id": "c"}}"#));
-    let app = TestApp::before_all(&[dead(), dead(), good.address], "");
+    let app = TestApp::before_all(&[refusing(), refusing(), good.address], "");
     assert_eq!(app.client().ask(&creation()).status, 200);
     app.until_counted("upstream_moves_total", &[("reason", "unconnected")], 2.0);
     app.until_counted("upstream_moves_total", &[], 2.0);
@@ -140,7 +135,7 @@ fn anything_goes_on_while_no_connection_could_be_made() {
 
 #[test]
 fn a_request_is_tried_at_five_addresses_and_no_more() {
-    let dead: Vec<SocketAddr> = (0..8).map(|_| dead()).collect();
+    let dead: Vec<SocketAddr> = (0..8).map(|_| refusing()).collect();
     let app = TestApp::before_all(&dead, "");
     app.client().ask(&get()).own_fault(502);
     app.until_counted("upstream_moves_total", &[("reason", "unconnected")], 4.0);

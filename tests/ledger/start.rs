@@ -1,9 +1,11 @@
 //! Opening: files and folders, versions of the schema, what is not ours.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use karbor_admission::ledger::{Engine, Ledger, LedgerError, MysqlOptions, MysqlTls, PasswordSource};
+use socket2::{Domain, Socket, Type};
 
 use crate::stage::{Stage, TENANT, on_each, run};
 
@@ -89,10 +91,12 @@ fn refuses_a_folder_that_cannot_be() {
 #[test]
 fn opens_while_the_server_is_away() {
     let mut stage = Stage::sqlite();
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound, and nobody listens.
+    let gone = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    gone.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     stage.options.engine = Engine::Mysql(MysqlOptions {
         host: "127.0.0.1".into(),
-        port: gone.port(),
+        port: gone.local_addr().unwrap().as_socket().unwrap().port(),
         user: "nobody".into(),
         password: PasswordSource::None,
         database: "none".into(),

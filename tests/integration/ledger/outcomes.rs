@@ -2,7 +2,7 @@
 
 use super::map_of;
 use crate::support::{
-    LedgerFolder, Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, json_answer,
+    LedgerFolder, Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, json_answer, refusing,
 };
 
 const PLAN: &str = "5a9f2d0b-2c37-4b5e-9d0e-6f2f1f2f3f4f";
@@ -119,11 +119,8 @@ fn what_is_unknown_stays_charged() {
 #[test]
 fn what_was_never_sent_is_not_charged() {
     let folder = LedgerFolder::new();
-    let (settings, gone) = {
-        let karbor = Scripted::answering("");
-        (folder.settings("quotas.checkpoints = 1\npolicy.rules.quota-exceeded = \"enforce\""), karbor.address)
-    };
-    let app = TestApp::before(gone, &settings);
+    let settings = folder.settings("quotas.checkpoints = 1\npolicy.rules.quota-exceeded = \"enforce\"");
+    let app = TestApp::before(refusing(), &settings);
     for _ in 0..3 {
         assert_eq!(app.client().ask(&creation()).status, 502);
     }

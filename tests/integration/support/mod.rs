@@ -18,7 +18,10 @@ mod scripted;
 mod stage;
 mod system;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
 
 pub(crate) use app::{TestApp, config};
 pub(crate) use client::Client;
@@ -35,6 +38,16 @@ pub(crate) use system::{resident_bytes, until_read, until_server_closed};
 
 /// How long anything may take that should happen at once: generous, because the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An address that refuses connections. It is held for as long as the process lives, or another test would get it.
+pub(crate) fn refusing() -> SocketAddr {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    // Bound, and nobody listens.
+    std::mem::forget(socket);
+    address
+}
 
 /// Looks again and again until `holds`.
 #[track_caller]
