@@ -60,7 +60,7 @@ checkpoints = 5
 
 LEASE_SECONDS = 20
 SETTINGS = {
-    'upstream': 'first_byte_timeout = "12s"\nidle_timeout = "5s"',
+    'upstream': 'first_byte_timeout = "12s"\nidle_timeout = "5s"\nqueue_timeout = "1s"',
     'ledger': f'lease = "{LEASE_SECONDS}s"',
 }
 
