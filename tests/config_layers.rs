@@ -42,7 +42,7 @@ fn the_later_layer_wins_setting_by_setting() {
     assert_eq!(entries(&[two, one], &[]), Bound::AtMost(1));
     assert_eq!(entries(&[one, two], &[("LIMITS__ENTRIES", "3")]), Bound::AtMost(3));
     let config = load(&[one, two], &[("LIMITS__ENTRIES", "3")]).unwrap();
-    assert_eq!(config.server.listen.to_string(), "10.0.0.1:1");
+    assert_eq!(config.server.listen[0].to_string(), "10.0.0.1:1");
     assert_eq!(config.server.max_fields, 94);
 }
 
@@ -97,7 +97,7 @@ fn variables_are_read_like_toml() {
         ("PORT_8799_TCP_ADDR", "10.0.0.1"),
     ];
     let config = load(&[file], environment).unwrap();
-    assert_eq!(config.server.listen.to_string(), "10.0.0.1:8799");
+    assert_eq!(config.server.listen[0].to_string(), "10.0.0.1:8799");
     assert_eq!(config.server.max_connections, 5);
     assert_eq!(config.server.head_timeout.as_secs(), 5);
     assert_eq!(config.server.max_head_bytes, 32 << 10);
@@ -115,6 +115,18 @@ fn variables_are_read_like_toml() {
 }
 
 #[test]
+fn a_variable_may_hold_one_address_or_several() {
+    for (text, expected) in [
+        ("10.0.0.1:1", &["10.0.0.1:1"][..]),
+        ("[::]:1", &["[::]:1"]),
+        ("[\"[::]:1\", \"0.0.0.0:1\"]", &["[::]:1", "0.0.0.0:1"]),
+    ] {
+        let listen = load(&[], &[("SERVER__LISTEN", text)]).unwrap().server.listen;
+        assert_eq!(listen.iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{text}");
+    }
+}
+
+#[test]
 fn a_text_that_looks_like_a_number_stays_a_text() {
     let config = load(&["[groups.7]"], &[("TENANTS__007__GROUP", "7"), ("AUDIT__FILE", "1.50")]).unwrap();
     assert_eq!(config.audit.sink, karbor_admission::telemetry::audit::AuditSink::File("1.50".into()));
@@ -126,7 +138,7 @@ fn wrong_variables() {
     check_wrong(
         "",
         &[("SERVER__LISTEN", "8799")],
-        "environment KARBOR_ADMISSION_SERVER__LISTEN: `server.listen` is \"8799\": expected an address with a port\n  hint: \"0.0.0.0:8799\"",
+        "environment KARBOR_ADMISSION_SERVER__LISTEN: `server.listen` is \"8799\": expected an address with a port, or a list of them\n  hint: \"0.0.0.0:8799\"",
     );
     check_wrong(
         "",

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use karbor_admission::config::{self, Config, File};
+use karbor_admission::proxy::TrustedPeer;
 
 fn load(text: &str) -> Result<Config, String> {
     let file = File { name: "k.toml".into(), text: text.into() };
@@ -33,20 +34,87 @@ fn listen_addresses() {
         ("0.0.0.0:99999", "\"0.0.0.0:8799\""),
         ("", "\"0.0.0.0:8799\""),
     ];
+    let list = "an address with a port, or a list of them";
     for (wrong, hint) in hints {
         check(
             &format!("server.listen = '{wrong}'"),
-            &format!("`server.listen` is \"{wrong}\": expected an address with a port\n  hint: {hint}"),
+            &format!("`server.listen` is \"{wrong}\": expected {list}\n  hint: {hint}"),
         );
     }
     check(
         "admin.listen = '9000'",
         "`admin.listen` is \"9000\": expected an address with a port\n  hint: \"127.0.0.1:9000\"",
     );
-    for right in ["0.0.0.0:0", "[::]:8799", "[fe80::1]:1"] {
-        let config = load(&format!("server.listen = '{right}'")).unwrap();
-        assert_eq!(config.server.listen.to_string(), right);
+    for right in ["0.0.0.0:0", "[::]:8799", "[fe80::1]:1", "unix:/run/k.sock"] {
+        assert_eq!(listens(&format!("'{right}'")), [right]);
+        assert_eq!(listens(&format!("['{right}', '127.0.0.2:9']")), [right, "127.0.0.2:9"]);
     }
+}
+
+/// Where a value of `server.listen` listens, as it is written.
+#[track_caller]
+fn listens(value: &str) -> Vec<String> {
+    let config = load(&format!("server.listen = {value}")).unwrap();
+    config.server.listen.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn several_listeners() {
+    let list = "an address with a port, or a list of them";
+    check("server.listen = []", &format!("`server.listen` is []: expected {list}"));
+    check(
+        "server.listen = 8799",
+        &format!("`server.listen` is 8799: expected {list}\n  hint: write it in quotes"),
+    );
+    check(
+        "server.listen = ['0.0.0.0:1', '8799']",
+        "`server.listen` has \"8799\": expected an address with a port\n  hint: \"0.0.0.0:8799\"",
+    );
+    for (one, other) in [("0.0.0.0:1", "127.0.0.1:1"), ("[::1]:1", "[::]:1")] {
+        check(
+            &format!("server.listen = ['{one}', '{other}']"),
+            &format!("`server.listen` has \"{other}\": expected another address than {one}"),
+        );
+    }
+    check(
+        "admin.listen = '127.0.0.1:1'\nserver.listen = ['[::]:1', '127.0.0.1:1']",
+        "`admin.listen` is \"127.0.0.1:1\": expected another address than `server.listen`",
+    );
+    for right in ["['0.0.0.0:1', '[::]:1']", "['127.0.0.1:0', '127.0.0.1:00']", "['unix:/a', 'unix:/b']"] {
+        assert_eq!(listens(right).len(), 2);
+    }
+}
+
+#[test]
+fn unix_sockets() {
+    let path = "unix: and an absolute path\n  hint: \"unix:/run/karbor-admission/listen.sock\"";
+    for (wrong, expected) in [
+        ("unix:", path),
+        ("unix:run/k", path),
+        ("unix:/run/", path),
+        ("/run/k", "an address with a port, or a list of them\n  hint: \"unix:/run/k\""),
+    ] {
+        check(
+            &format!("server.listen = '{wrong}'"),
+            &format!("`server.listen` is \"{wrong}\": expected {expected}"),
+        );
+    }
+    assert_eq!(listens(&format!("'unix:/{}'", "x".repeat(106))).len(), 1);
+    let long = load(&format!("server.listen = 'unix:/{}'", "x".repeat(107))).unwrap_err();
+    assert!(long.ends_with(": expected a path of at most 107 bytes"), "{long}");
+    for wrong in ["0o660", "1777", "08", "rw", ""] {
+        check(
+            &format!("server.unix_mode = '{wrong}'"),
+            &format!(
+                "`server.unix_mode` is \"{wrong}\": expected a mode in octal digits\n  hint: octal digits, such as \"0660\": the owner and the group may connect"
+            ),
+        );
+    }
+    for (text, mode) in [("0660", 0o660), ("660", 0o660), ("0777", 0o777)] {
+        assert_eq!(load(&format!("server.unix_mode = '{text}'")).unwrap().server.unix_mode, mode);
+    }
+    let trusted = load("server.trusted_peers = ['unix', '10.0.0.0/8']").unwrap().proxy.trusted_peers;
+    assert_eq!(trusted[0], TrustedPeer::Unix);
 }
 
 #[test]
@@ -54,7 +122,7 @@ fn addresses_of_ours_must_not_meet() {
     let admin = "`admin.listen` is \"127.0.0.1:8799\": expected another address than `server.listen`";
     check("admin.listen = '127.0.0.1:8799'", admin);
     let again = "expected another address than `server.listen`: requests would come back";
-    for wrong in ["http://127.0.0.1:8799", "http://localhost:8799", "http://[::1]:8799"] {
+    for wrong in ["http://127.0.0.1:8799", "http://localhost:8799"] {
         check(
             &format!("upstream.endpoints = ['{wrong}']"),
             &format!("`upstream.endpoints` has \"{wrong}\": {again}"),
@@ -64,6 +132,7 @@ fn addresses_of_ours_must_not_meet() {
         "server.listen = '10.0.0.1:8799'\nadmin.listen = '127.0.0.1:8799'\nupstream.endpoints = ['http://127.0.0.1:8799']",
         "upstream.endpoints = ['http://192.0.2.1:8799', 'http://karbor:8799']",
         "server.listen = '127.0.0.1:0'\nadmin.listen = '127.0.0.1:0'",
+        "upstream.endpoints = ['http://[::1]:8799']",
     ] {
         load(right).unwrap();
     }
@@ -188,7 +257,7 @@ fn path_prefixes() {
 
 #[test]
 fn trusted_peers() {
-    let hint = "expected addresses and ranges of addresses\n  hint:";
+    let hint = "expected addresses, ranges, \"unix\"\n  hint:";
     let examples = "\"10.0.0.0/8\", \"192.0.2.1\", \"fd00::/8\"";
     for (wrong, expected) in [
         ("lb", format!("{hint} {examples}")),
@@ -208,7 +277,7 @@ fn trusted_peers() {
     }
     check(
         "server.trusted_peers = [10]",
-        "`server.trusted_peers` has 10: expected addresses and ranges of addresses\n  hint: write it in quotes",
+        "`server.trusted_peers` has 10: expected addresses, ranges, \"unix\"\n  hint: write it in quotes",
     );
     check(
         "server.trusted_peers = ['::1', '::1']",
@@ -219,7 +288,15 @@ fn trusted_peers() {
          '::ffff:10.0.0.5', '::ffff:11.0.0.0/104', '::/80']",
     )
     .unwrap();
-    let peers: Vec<_> = config.proxy.trusted_peers.iter().map(|peer| (peer.address, peer.bits)).collect();
+    let peers: Vec<_> = config
+        .proxy
+        .trusted_peers
+        .iter()
+        .map(|peer| match peer {
+            TrustedPeer::Range(range) => (range.address, range.bits),
+            TrustedPeer::Unix => panic!("nobody named it"),
+        })
+        .collect();
     let address = |text: &str| text.parse::<IpAddr>().unwrap();
     let plain = [("10.0.0.0", 8), ("::1", 128), ("0.0.0.0", 0), ("fd00::", 8), ("192.0.2.1", 32)];
     // IPv4 in IPv6 is IPv4, as long as nothing else is in the range.

@@ -338,7 +338,7 @@ tenants = [
 ]
 ";
     let expected = [
-        "k.toml:2: `server.listen` is \"8799\": expected an address with a port\n  hint: \"0.0.0.0:8799\"",
+        "k.toml:2: `server.listen` is \"8799\": expected an address with a port, or a list of them\n  hint: \"0.0.0.0:8799\"",
         "k.toml:3: `server.head_timeout` is 30: expected a duration from \"1ms\" to \"1h\"\n  hint: with a unit: \"30s\", \"30ms\"",
         "k.toml:6: `limits.entries` is \"many\": expected a whole number or \"unlimited\"\n  hint: 0 means none",
         "k.toml:7: `limits.key_byte`: no such setting\n  hint: did you mean `limits.key_bytes`?",

@@ -21,9 +21,9 @@ use karbor_admission::telemetry::audit::{
     AuditLine, AuditLog, AuditOptions, AuditSink, AuditVerdict, FORMAT_VERSION, KeyNames,
 };
 use karbor_admission::telemetry::metrics::{
-    AuditDrop, BuildInfo, ConnectionRefusal, Direction, FAMILIES, Kind, LedgerOperation, LedgerOutcome,
-    MethodClass, MetricsHub, MetricsOptions, Move, Outcome, Probe, Reload, Side, Unfilled, Unkept,
-    UpstreamFailure,
+    AuditDrop, BuildInfo, ConnectionRefusal, Direction, FAMILIES, Handshake, Kind, LedgerOperation,
+    LedgerOutcome, MethodClass, MetricsHub, MetricsOptions, Move, Outcome, Probe, Reload, Side, Unfilled,
+    Unkept, UpstreamFailure,
 };
 use karbor_admission::wire::Refusal;
 use serde_json::Value;
@@ -70,6 +70,7 @@ fn busy_hub() -> MetricsHub {
     let quota = Quota { checkpoints: Bound::AtMost(4), ..Quota::UNLIMITED };
     let standing = Standing { usage: Usage { checkpoints: 3, ..Usage::default() }, ..Standing::default() };
     hub.set_usage(&[(TenantId::new("named"), quota, standing)]).unwrap();
+    hub.set_certificates(&[("/a.crt".into(), 1)]).unwrap();
     for number in 0..3 {
         let worker = hub.worker().unwrap();
         let tenant = TenantId::new(format!("t{number}"));
@@ -164,6 +165,7 @@ fn every_label_value_is_documented() {
         "connections_refused_total",
         &words(ConnectionRefusal::ALL, ConnectionRefusal::name),
     );
+    check_label("outcome", "tls_handshakes_total", &words(Handshake::ALL, Handshake::name));
     check_label("operation", "all", &words(LedgerOperation::ALL, LedgerOperation::name));
     check_label("outcome", "ledger_operations_total", &words(LedgerOutcome::ALL, LedgerOutcome::name));
     check_label("outcome", "config_reloads_total", &words(Reload::ALL, Reload::name));
@@ -203,7 +205,8 @@ fn full_line(key_names: KeyNames) -> Value {
     log.record(&AuditLine {
         time: SystemTime::now(),
         request_id: "req-1",
-        peer: [192, 0, 2, 7].into(),
+        peer: std::net::IpAddr::from([192, 0, 2, 7]).into(),
+        certificate: Some("CN=backup"),
         tenant: Some(&TenantId::new("t")),
         provider: Some(&ProviderId::new("p")),
         checkpoint: Some(&CheckpointId::new("c")),

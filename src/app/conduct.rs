@@ -42,7 +42,7 @@ pub(super) struct Cast {
     pub(super) shared: Shared,
     pub(super) live: watch::Sender<Arc<Live>>,
     pub(super) running: Running,
-    pub(super) listeners: Vec<Listener>,
+    pub(super) listeners: Vec<Vec<Listener>>,
     pub(super) admin: admin::Bound,
     pub(super) notifier: Notifier,
     pub(super) watchdog: Option<Duration>,
@@ -67,10 +67,10 @@ pub(super) async fn conduct<W: Wishes>(
     let (alive, mut dead) = mpsc::channel::<()>(1);
     let pulses: Vec<Arc<Pulse>> = listeners.iter().map(|_| Arc::default()).collect();
     let mut workers = Vec::new();
-    for (at, (listener, pulse)) in listeners.into_iter().zip(&pulses).enumerate() {
-        let guard = readiness.wait_for("a listener");
+    for (at, (listeners, pulse)) in listeners.into_iter().zip(&pulses).enumerate() {
+        let guard = readiness.wait_for("a worker");
         let stage = (ended.clone(), alive.clone(), guard);
-        workers.push(start_worker(at, listener, shared.clone(), pulse.clone(), stage)?);
+        workers.push(start_worker(at, listeners, shared.clone(), pulse.clone(), stage)?);
     }
     drop((alive, ended));
     let admin_end = serve_admin(admin, &shared, &readiness, &running);

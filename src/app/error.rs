@@ -1,9 +1,9 @@
 //! Why the process could not start, or could not go on.
 
 use std::io;
-use std::net::SocketAddr;
 
 use crate::ledger::LedgerError;
+use crate::server::{Listen, TlsError};
 use crate::telemetry::audit::AuditError;
 use crate::telemetry::metrics::MetricsError;
 
@@ -11,10 +11,10 @@ use crate::telemetry::metrics::MetricsError;
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// An address is taken, or not ours.
-    #[error("cannot listen on {address} ({setting})")]
+    #[error("cannot listen on {listen} ({setting})")]
     Bind {
         /// Which.
-        address: SocketAddr,
+        listen: Listen,
         /// The setting that names it.
         setting: &'static str,
         /// Why not.
@@ -27,6 +27,9 @@ pub enum AppError {
     /// The ledger is not there, or not ours to use.
     #[error("cannot open the ledger")]
     Ledger(#[from] LedgerError),
+    /// A certificate or a key cannot be used.
+    #[error("cannot use the certificates (server.tls)")]
+    Tls(#[from] TlsError),
     /// The metrics contradict each other.
     #[error("cannot set up the metrics")]
     Metrics(#[from] MetricsError),
@@ -43,6 +46,11 @@ impl AppError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Bind { listen: Listen::Unix(_), source, .. } => Some(match source.kind() {
+                io::ErrorKind::AddrInUse => "another process listens there",
+                io::ErrorKind::AlreadyExists => "name another path, or move the file away",
+                _ => "its folder must exist and be the service's to write to; a path has at most 107 bytes",
+            }),
             Self::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 Some("is another instance, or Karbor itself, on this port?")
             }
@@ -50,10 +58,11 @@ impl AppError {
                 Some("ports below 1024 need CAP_NET_BIND_SERVICE")
             }
             Self::Bind { .. } => {
-                Some("the address must be one of this machine's, or 0.0.0.0 or [::] for all")
+                Some("the address must be one of this machine's; 0.0.0.0 is all of IPv4, [::] all of IPv6")
             }
             Self::Audit(_) => Some("the folder of audit.file must exist and be the service's to write to"),
             Self::Ledger(error) => error.hint(),
+            Self::Tls(error) => error.hint(),
             Self::WorkerEnded => Some("the log says why; this is a fault of the program"),
             Self::Metrics(_) | Self::Thread(_) => None,
         }

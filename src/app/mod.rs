@@ -34,7 +34,7 @@ use crate::config::Loaded;
 use crate::drain::Trigger;
 use crate::ledger::{Ledger, LedgerThread};
 use crate::proxy::Budget;
-use crate::server::{Listener, Room};
+use crate::server::{self, Listen, Room};
 use crate::telemetry::audit::{AuditLog, AuditWriter};
 use crate::telemetry::metrics::{BuildInfo, MetricsHub};
 
@@ -47,8 +47,7 @@ const LAST_AUDIT_LINES: Duration = Duration::from_secs(5);
 pub struct App {
     loaded: Loaded,
     launch: Launch,
-    listeners: Vec<Listener>,
-    address: SocketAddr,
+    server: server::Bound,
     admin: admin::Bound,
     hub: MetricsHub,
     audit: AuditLog,
@@ -57,29 +56,41 @@ pub struct App {
 }
 
 impl App {
-    /// Binds both listeners, or takes those that were handed over, and opens the audit log and the ledger.
+    /// Binds the listeners, or takes those that were handed over, and opens the audit log and the ledger.
     ///
     /// # Errors
     /// When something the configuration names cannot be had.
-    pub fn bind(loaded: Loaded, mut launch: Launch) -> Result<Self, AppError> {
+    pub fn bind(mut loaded: Loaded, mut launch: Launch) -> Result<Self, AppError> {
+        if let Some(tls) = &mut loaded.config.server.tls {
+            tls.open()?;
+        }
         let config = &loaded.config;
-        let (listeners, admin) = launch.bind(config)?;
-        let address = listeners.first().map_or(Ok(config.server.listen), Listener::address)?;
+        let (server, admin) = launch.bind(config)?;
         let hub = MetricsHub::new(&config.metrics, &BuildInfo::CURRENT)?;
         hub.set_policy(&config.policy)?;
+        hub.set_certificates(config.server.certificate_expiries())?;
         hub.set_usage(&[])?;
         let (audit, audit_writer) = AuditLog::open(&config.audit, hub.audit_counters())?;
         let ledger = config.ledger.as_ref().map(Ledger::open).transpose()?;
         if ledger.is_none() {
             tracing::info!("the ledger is off: maps are judged and not kept, quotas and filters do nothing");
         }
-        Ok(Self { loaded, launch, listeners, address, admin, hub, audit, audit_writer, ledger })
+        Ok(Self { loaded, launch, server, admin, hub, audit, audit_writer, ledger })
     }
 
     /// Where clients connect.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn addresses(&self) -> &[Listen] {
+        &self.server.addresses
+    }
+
+    /// The first of them that is an address.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.addresses().iter().find_map(|listen| match listen {
+            Listen::Tcp(address) => Some(*address),
+            Listen::Unix(_) => None,
+        })
     }
 
     /// Where metrics and health are.
@@ -111,9 +122,9 @@ impl App {
             beat: self.launch.supervisor.watchdog.map(|most| most / 8),
         };
         tracing::info!(
-            address = %self.address,
+            addresses = self.server.addresses.iter().map(Listen::to_string).collect::<Vec<_>>().join(" "),
             admin = %self.admin.addr(),
-            workers = self.listeners.len(),
+            workers = self.server.workers.len(),
             policy = &*config.policy.revision,
             version = BuildInfo::CURRENT.version,
             commit = BuildInfo::CURRENT.commit,
@@ -123,7 +134,7 @@ impl App {
             shared,
             live,
             running: Running::new(self.loaded),
-            listeners: self.listeners,
+            listeners: self.server.workers,
             admin: self.admin,
             notifier: Notifier::to(self.launch.supervisor.notify_socket.as_ref()),
             watchdog: self.launch.supervisor.watchdog,

@@ -201,6 +201,9 @@ impl Reloader {
         if let Err(error) = self.hub.set_policy(&config.policy) {
             tracing::error!(%error, "the metrics do not show the policy");
         }
+        if let Err(error) = self.hub.set_certificates(config.server.certificate_expiries()) {
+            tracing::error!(%error, "the metrics do not show the certificates");
+        }
         log::set_level(config.log.level);
         self.live.send_replace(Live::of(config, number));
         self.running.replace(wanted);

@@ -1,4 +1,4 @@
-//! One worker: a thread with a runtime, a listener, a pool and metric cells of its own.
+//! One worker: a thread with a runtime, listeners, a pool and metric cells of its own.
 
 use std::future::Future;
 use std::io;
@@ -47,7 +47,7 @@ pub(super) fn runtime() -> io::Result<LocalRuntime> {
 
 pub(super) fn start_worker(
     at: usize,
-    listener: Listener,
+    listeners: Vec<Listener>,
     shared: Shared,
     pulse: Arc<Pulse>,
     (mut ended, alive, ready): Stage,
@@ -55,7 +55,7 @@ pub(super) fn start_worker(
     let work = move || {
         let worked = runtime().map_err(AppError::from).and_then(|runtime| {
             runtime.block_on(async {
-                let run = work(listener, &shared, pulse)?;
+                let run = work(listeners, &shared, pulse)?;
                 drop(ready);
                 let accepts = async {
                     run.await?;
@@ -78,7 +78,7 @@ pub(super) fn start_worker(
 
 /// One worker's parts, made on its own thread, and the future that accepts.
 fn work(
-    listener: Listener,
+    listeners: Vec<Listener>,
     shared: &Shared,
     pulse: Arc<Pulse>,
 ) -> Result<impl Future<Output = io::Result<()>> + use<>, AppError> {
@@ -101,7 +101,7 @@ fn work(
     }
     let works_by = WorksBy { live: first, front: front.clone(), options: options.clone(), metrics, pulse };
     drain::spawn_cut(works_by.follow(live));
-    Ok(server::run(listener, front, options, shared.room.clone(), shared.trigger.watcher()))
+    Ok(server::run(listeners, front, options, shared.room.clone(), shared.trigger.watcher()))
 }
 
 /// What a worker works by, and what of it a reload replaces.

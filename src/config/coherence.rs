@@ -9,8 +9,9 @@ use super::kind;
 use super::problem::{Found, Problem};
 use super::settings::Settings;
 use super::written::{KeyPath, found};
-use super::{ledger, network, tenancy, upstream};
+use super::{ledger, network, tenancy, tls, upstream};
 use crate::policy::{Bound, Enforcement, Rule};
+use crate::server::Listen;
 use crate::telemetry::audit::AuditSink;
 
 /// What is wrong. Values that are wrong by themselves are passed over.
@@ -19,6 +20,13 @@ pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
     problems.extend(collisions(settings));
     problems.extend(upstream::problems(settings));
     problems.extend(ledger::problems(settings));
+    problems.extend(tls::problems(settings));
+    let said = settings.read("server.proxy_protocol", kind::flag).unwrap_or_default();
+    let trusted = settings.list("server.trusted_peers", network::trusted_peer);
+    if said && trusted.is_ok_and(|trusted| trusted.is_empty()) {
+        let text = "expected peers to believe in `server.trusted_peers`: nobody else may connect";
+        problems.push(at(settings, "server.proxy_protocol", text));
+    }
     problems
 }
 
@@ -92,9 +100,27 @@ fn never_binds(settings: &Settings, part: &KeyPath, whole: &KeyPath, value: &Val
 /// Addresses of ours that meet.
 fn collisions(settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let Ok(listen) = settings.text("server.listen", network::listen) else { return problems };
+    let path = KeyPath::of("server.listen");
+    let Ok(listen) = settings.read("server.listen", |value| kind::one_or_more(value, network::listen)) else {
+        return problems;
+    };
+    for (index, one) in listen.iter().enumerate().skip(1) {
+        if let Some(other) = listen[..index].iter().find(|other| one.meets(other)) {
+            let text = format!("expected another address than {other}");
+            let shown = Found::Item(format!("\"{one}\"").into());
+            problems.push(Problem::at(settings.origin(&path, Some(index)), &path, text).found(shown));
+        }
+    }
+    let listen: Vec<SocketAddr> = listen
+        .into_iter()
+        .filter_map(|listen| match listen {
+            Listen::Tcp(address) => Some(address),
+            Listen::Unix(_) => None,
+        })
+        .collect();
     let path = KeyPath::of("admin.listen");
-    if settings.text("admin.listen", network::admin_listen).is_ok_and(|admin| overlap(listen, admin)) {
+    let admin = settings.text("admin.listen", network::admin_listen);
+    if admin.is_ok_and(|admin| listen.iter().any(|listen| overlap(*listen, admin))) {
         let shown = path.find(settings.values()).map_or(Found::Nothing, found);
         let problem =
             Problem::at(settings.origin(&path, None), &path, "expected another address than `server.listen`");

@@ -10,7 +10,7 @@ use figment::value::Value;
 use super::Config;
 use super::problem::{Problem, Wrong};
 use super::settings::Settings;
-use super::{coherence, kind, ledger, names, network, tenancy, upstream};
+use super::{coherence, kind, ledger, names, network, tenancy, tls, upstream};
 use crate::admin::AdminOptions;
 use crate::proxy::ProxyOptions;
 use crate::server::ServerOptions;
@@ -51,7 +51,8 @@ pub(super) fn compile(settings: &Settings) -> Result<Config, Problem> {
 
 fn server(settings: &Settings) -> Result<ServerOptions, Problem> {
     Ok(ServerOptions {
-        listen: settings.text("server.listen", network::listen)?,
+        listen: settings.read("server.listen", |value| kind::one_or_more(value, network::listen))?,
+        unix_mode: settings.text("server.unix_mode", network::mode)?,
         workers: settings.read("server.workers", workers)?,
         max_connections: count(settings, "server.max_connections")?,
         head_timeout: duration(settings, "server.head_timeout")?,
@@ -63,6 +64,12 @@ fn server(settings: &Settings) -> Result<ServerOptions, Problem> {
         drain_delay: duration(settings, "server.drain_delay")?,
         drain_idle: duration(settings, "server.drain_idle")?,
         drain_timeout: duration(settings, "server.drain_timeout")?,
+        http2: settings.read("server.http2", kind::flag)?,
+        max_streams: settings.read("server.http2_max_streams", |value| {
+            u32::try_from(kind::number(value)?).map_err(|_too_large| Wrong::KIND)
+        })?,
+        proxy_protocol: settings.read("server.proxy_protocol", kind::flag)?,
+        tls: tls::options(settings)?,
         max_connections_per_address: settings.read("server.max_connections_per_address", |value| {
             kind::bound(value, kind::number)?.number().map(kind::in_memory).transpose()
         })?,
@@ -81,7 +88,7 @@ fn proxy(settings: &Settings) -> Result<ProxyOptions, Problem> {
         min_body_rate: settings.read("server.min_body_rate", kind::size)?,
         body_budget_bytes: settings.read("server.body_budget", kind::size)?,
         identity_headers,
-        trusted_peers: settings.list("server.trusted_peers", network::address_range)?,
+        trusted_peers: settings.list("server.trusted_peers", network::trusted_peer)?,
         enforced_from: settings.text("policy.enforced_from", names::date)?.map(Into::into),
         ledger: ledger::usage(settings)?,
     })

@@ -156,6 +156,7 @@ fn read(text: &str, setting: Option<&'static Setting>) -> Value {
     let Ok(value) = text.parse::<Value>();
     match (plain(value), setting) {
         (value @ Value::String(..), _) => value,
+        (value @ Value::Array(..), Some(setting)) if setting.kind.is_list() => value,
         (_, Some(setting)) if setting.kind.is_text() => Value::from(text.trim()),
         (value, _) => value,
     }

@@ -41,6 +41,8 @@ pub(super) enum Kind {
     Word(fn() -> Vec<&'static str>, Judge),
     /// A text that means something, described by these words.
     Text(&'static str, Judge),
+    /// One such text, or a list of at least one and at most that many.
+    OneOrMore(&'static str, Judge, usize),
     /// A list of such texts, of at least and at most that many.
     List(&'static str, Judge, usize, usize),
 }
@@ -69,6 +71,7 @@ impl Kind {
             Self::Secret => "a text, not empty".to_owned(),
             Self::Word(words, _) => one_of(&words()),
             Self::Text(what, _) => what.to_owned(),
+            Self::OneOrMore(what, ..) => format!("{what}, or a list of them"),
             Self::List(what, _, 0, _) => format!("a list: {what}"),
             Self::List(what, ..) => format!("a list, not empty: {what}"),
         }
@@ -81,7 +84,7 @@ impl Kind {
 
     /// Whether a bare text of the environment is meant literally, even if it looks like a number.
     pub(super) fn is_text(self) -> bool {
-        matches!(self, Self::Word(..) | Self::Text(..) | Self::Secret)
+        matches!(self, Self::Word(..) | Self::Text(..) | Self::OneOrMore(..) | Self::Secret)
     }
 
     /// Judges a value, but not the items of a list.
@@ -110,16 +113,29 @@ impl Kind {
                 }
             }
             Self::Word(_, judge) | Self::Text(_, judge) => judge(text(value)?),
+            Self::OneOrMore(_, _, most) if matches!(value, Value::Array(..)) => within_list(value, 1, most),
+            Self::OneOrMore(_, judge, _) => judge(text(value)?),
             Self::List(_, _, least, most) => within_list(value, least, most),
         }
+    }
+
+    /// Whether a value of several items may be meant.
+    pub(super) fn is_list(self) -> bool {
+        matches!(self, Self::List(..) | Self::OneOrMore(..))
     }
 
     /// Judges one item of a list.
     pub(super) fn judge_item(self, item: &Value) -> Result<(), Wrong> {
         match self {
-            Self::List(what, judge, ..) => text(item).and_then(judge).map_err(|wrong| {
-                if wrong.expected.is_empty() { Wrong { expected: what.to_owned(), ..wrong } } else { wrong }
-            }),
+            Self::List(what, judge, ..) | Self::OneOrMore(what, judge, _) => {
+                text(item).and_then(judge).map_err(|wrong| {
+                    if wrong.expected.is_empty() {
+                        Wrong { expected: what.to_owned(), ..wrong }
+                    } else {
+                        wrong
+                    }
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -247,6 +263,17 @@ pub(super) fn list<'v, T>(
     match value {
         Value::Array(_, items) => items.iter().map(|item| read(text(item)?)).collect(),
         _ => Err(Wrong::KIND),
+    }
+}
+
+/// As `list`, where one item may stand by itself.
+pub(super) fn one_or_more<'v, T>(
+    value: &'v Value,
+    read: impl Fn(&'v str) -> Result<T, Wrong>,
+) -> Result<Vec<T>, Wrong> {
+    match value {
+        Value::String(_, text) => Ok(vec![read(text)?]),
+        _ => list(value, read),
     }
 }
 

@@ -23,6 +23,7 @@ mod settings;
 mod shape;
 mod supervisor;
 mod tenancy;
+mod tls;
 mod upstream;
 mod written;
 
@@ -177,6 +178,11 @@ pub fn load_with_origins(
         .upstream
         .opened()
         .map_err(|error| ConfigErrors(vec![upstream::unusable(&loaded.settings, &error)]))?;
+    if let Some(options) = &mut loaded.config.server.tls {
+        options
+            .open()
+            .map_err(|error| ConfigErrors(vec![tls::unusable(&loaded.settings, options, &error)]))?;
+    }
     Ok(loaded)
 }
 

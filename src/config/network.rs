@@ -1,18 +1,56 @@
 //! Addresses, hosts and ports, as written.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use super::problem::Wrong;
-use crate::proxy::AddressRange;
+use crate::proxy::{AddressRange, TrustedPeer};
+use crate::server::Listen;
 
 /// The bits before an IPv4 address in an IPv6 one.
 const MAPPED_BITS: u8 = 96;
+/// What the system takes as the path of a unix socket.
+const SOCKET_PATH_BYTES: usize = 107;
 /// The longest host name.
 const HOST_BYTES: usize = 253;
 
-/// Where clients connect: an address with a port.
-pub(super) fn listen(text: &str) -> Result<SocketAddr, Wrong> {
-    address(text, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 8799))
+/// Where clients connect: an address with a port, or a unix socket.
+pub(super) fn listen(text: &str) -> Result<Listen, Wrong> {
+    match text.strip_prefix("unix:") {
+        Some(path) => unix_path(path).map(Listen::Unix),
+        None if text.starts_with('/') => Err(Wrong::hint(format!("\"unix:{text}\""))),
+        None => address(text, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 8799)).map(Listen::Tcp),
+    }
+}
+
+/// The path of a unix socket.
+fn unix_path(path: &str) -> Result<PathBuf, Wrong> {
+    const FORM: &str = "\"unix:/run/karbor-admission/listen.sock\"";
+    if !path.starts_with('/') || path.ends_with('/') || path.contains('\0') {
+        return Err(Wrong::expected("unix: and an absolute path").with_hint(FORM));
+    }
+    if path.len() > SOCKET_PATH_BYTES {
+        return Err(Wrong::expected(format!("a path of at most {SOCKET_PATH_BYTES} bytes")));
+    }
+    Ok(path.into())
+}
+
+/// The mode of a file: octal digits.
+pub(super) fn mode(text: &str) -> Result<u32, Wrong> {
+    let octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    octal
+        .then(|| u32::from_str_radix(text, 8).ok())
+        .flatten()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| Wrong::hint("octal digits, such as \"0660\": the owner and the group may connect"))
+}
+
+/// Who is trusted: an address, a range of them, or `unix`.
+pub(super) fn trusted_peer(text: &str) -> Result<TrustedPeer, Wrong> {
+    match text {
+        "unix" => Ok(TrustedPeer::Unix),
+        _ => address_range(text).map(TrustedPeer::Range),
+    }
 }
 
 /// Where metrics and health are served: an address with a port.

@@ -69,7 +69,10 @@ impl Walk<'_> {
             self.wrong(path, None, shown, wrong);
             return;
         }
-        let (Kind::List(..), Value::Array(_, items)) = (kind, value) else { return };
+        let Value::Array(_, items) = value else { return };
+        if !kind.is_list() {
+            return;
+        }
         let mut seen = HashMap::new();
         for (index, item) in items.iter().enumerate() {
             let shown = Found::Item(shown(item).into());

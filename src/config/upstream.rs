@@ -2,7 +2,7 @@
 //!
 //! Leaves reading certificates to `upstream` itself.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use figment::value::Value;
@@ -13,6 +13,7 @@ use super::problem::{Found, Problem, Wrong};
 use super::settings::Settings;
 use super::written::{KeyPath, found, shown};
 use super::{kind, names, network};
+use crate::server::Listen;
 use crate::upstream::{EjectionRules, Endpoint, Identity, Places, ProbeOptions, TlsFiles, UpstreamOptions};
 
 /// The ports of endpoints that name none.
@@ -242,13 +243,14 @@ pub(super) fn unusable(settings: &Settings, error: &crate::upstream::TlsError) -
 /// Endpoints that are ours, or that stand there twice.
 fn collisions(settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let listen = settings.text("server.listen", network::listen).ok();
+    let listen = settings.read("server.listen", |value| kind::one_or_more(value, network::listen));
+    let listen = listen.unwrap_or_default();
     let path = KeyPath::of("upstream.endpoints");
     let Some(Value::Array(_, endpoints)) = path.find(settings.values()) else { return problems };
     let mut met = Vec::new();
     for (index, item) in endpoints.iter().enumerate() {
         let Ok(endpoint) = kind::text(item).and_then(endpoint) else { continue };
-        let text = if listen.is_some_and(|listen| reaches(&endpoint, listen)) {
+        let text = if listen.iter().any(|listen| reaches(&endpoint, listen)) {
             "expected another address than `server.listen`: requests would come back"
         } else if met.contains(&endpoint) {
             "expected each endpoint once"
@@ -263,13 +265,18 @@ fn collisions(settings: &Settings) -> Vec<Problem> {
 }
 
 /// Whether a connection to the endpoint would surely reach `listen`.
-fn reaches(endpoint: &Endpoint, listen: SocketAddr) -> bool {
+fn reaches(endpoint: &Endpoint, listen: &Listen) -> bool {
+    let listen = match (listen, endpoint) {
+        (Listen::Tcp(address), _) => address,
+        (Listen::Unix(own), Endpoint::Unix(path)) => return own == path,
+        (Listen::Unix(_), _) => return false,
+    };
     let Some((host, port)) = endpoint.authority() else { return false };
     let address: Option<IpAddr> =
         if host == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { host.parse().ok() };
     let meets = |address: IpAddr| {
         let everywhere = listen.ip().is_unspecified() && (address.is_loopback() || address.is_unspecified());
-        listen.ip() == address || everywhere
+        listen.is_ipv4() == address.is_ipv4() && (listen.ip() == address || everywhere)
     };
     listen.port() == port && address.is_some_and(meets)
 }

@@ -14,6 +14,7 @@ use crate::wire::Refusal;
 pub(super) fn refusal_in(error: &(dyn Error + 'static)) -> Option<Refusal> {
     match fault_in(error)? {
         BodyFault::Stalled => Some(Refusal::BodyTimeout),
+        BodyFault::Broken(error) if breaks_http2(error) => Some(Refusal::ContentLength),
         BodyFault::Broken(error) => refusal_of(error).or((!is_departure(error)).then_some(Refusal::Chunk)),
     }
 }
@@ -39,10 +40,21 @@ fn is_departure(error: &hyper::Error) -> bool {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
     };
-    error.is_incomplete_message()
+    // In HTTP/2 whatever is no fault of the frames: the stream is reset, or the connection is gone.
+    http2_cause(error).is_some_and(|error| !error.is_library())
+        || error.is_incomplete_message()
         || error.is_closed()
         || error.is_canceled()
         || causes(error).filter_map(|error| error.downcast_ref()).any(left)
+}
+
+/// Whether the frames of an HTTP/2 body contradict its head: a length that is not theirs.
+fn breaks_http2(error: &hyper::Error) -> bool {
+    http2_cause(error).is_some_and(h2::Error::is_library)
+}
+
+fn http2_cause(error: &hyper::Error) -> Option<&h2::Error> {
+    causes(error).find_map(|error| error.downcast_ref())
 }
 
 /// An error, and what caused it.

@@ -4,18 +4,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
 use super::{AnswerBody, BodyFault, Peer, Proxy, peer, request_id, respond};
 use crate::server::{Handler, Stay};
-use crate::telemetry::exchange::Exchange;
-use crate::telemetry::metrics::ConnectionRefusal;
-use crate::wire::Refusal;
+use crate::telemetry::exchange::{Client, Exchange};
+use crate::telemetry::metrics::{ConnectionRefusal, Handshake};
+use crate::wire::{Origin, Refusal};
 
 /// The proxy of one worker, whichever is in force.
 #[derive(Debug)]
@@ -50,13 +50,13 @@ impl Handler for Front {
     type BodyError = BodyFault;
     type Peer = Peer;
 
-    fn trusts(&self, address: IpAddr) -> bool {
-        peer::is_among(address, &self.current.borrow().options.trusted_peers)
+    fn trusts(&self, origin: Origin) -> bool {
+        peer::is_among(origin, &self.current.borrow().options.trusted_peers)
     }
 
-    fn greet(&self, address: SocketAddr, stay: Rc<Stay>) -> Peer {
+    fn greet(&self, client: Client, stay: Rc<Stay>) -> Peer {
         let proxy = self.current.borrow();
-        let peer = Peer::new(address, stay, &proxy.options.trusted_peers, proxy.desk.metrics.clone());
+        let peer = Peer::new(client, stay, &proxy.options.trusted_peers, proxy.desk.metrics.clone());
         peer.generation.set(self.generation.get());
         peer
     }
@@ -68,7 +68,7 @@ impl Handler for Front {
     ) -> impl Future<Output = Response<AnswerBody>> + 'static {
         let proxy = self.current();
         if peer.generation.replace(self.generation.get()) != self.generation.get() {
-            peer.trusted.set(peer::is_among(peer.ip(), &proxy.options.trusted_peers));
+            peer.trusted.set(peer::is_among(peer.client.origin, &proxy.options.trusted_peers));
         }
         let opened = proxy.open(&peer, request);
         proxy.answer(peer, opened)
@@ -76,7 +76,7 @@ impl Handler for Front {
 
     fn refuse(&self, peer: &Peer, refusal: Refusal) -> Bytes {
         let request_id = request_id::fresh();
-        let mut exchange = Exchange::open(self.current.borrow().desk.clone(), peer.ip(), "");
+        let mut exchange = Exchange::open(self.current.borrow().desk.clone(), &peer.client, "");
         exchange.judge(&request_id, "", None);
         exchange.refused(refusal);
         let (status, answer) = respond::refusal_on_wire(refusal, &request_id);
@@ -85,9 +85,29 @@ impl Handler for Front {
         answer
     }
 
+    fn share(&self, peer: &Peer, stay: Rc<Stay>) -> Peer {
+        peer.with(stay)
+    }
+
+    fn decline(&self, peer: &Peer, head: &Parts, refusal: Refusal) -> Response<AnswerBody> {
+        let request_id = request_id::of(&head.headers);
+        let desk = self.current.borrow().desk.clone();
+        let mut exchange = Exchange::open(desk, &peer.client, head.method.as_str());
+        exchange.judge(&request_id, head.method.as_str(), None);
+        respond::refusal(exchange, refusal, &request_id)
+    }
+
+    fn not_believed(&self) {
+        self.current.borrow().desk.metrics.connection_refused(ConnectionRefusal::NotBelieved);
+    }
+
     fn turn_away(&self) -> Bytes {
         self.current.borrow().desk.metrics.connection_refused(ConnectionRefusal::AtLimit);
         respond::no_room_on_wire(&request_id::fresh())
+    }
+
+    fn handshake_ended(&self, outcome: Handshake) {
+        self.current.borrow().desk.metrics.handshake(outcome);
     }
 
     fn cannot_accept(&self) {

@@ -26,7 +26,8 @@ pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forw
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-const VIA: &str = "1.1 karbor-admission";
+const VIA: HeaderValue = HeaderValue::from_static("1.1 karbor-admission");
+const VIA_HTTP2: HeaderValue = HeaderValue::from_static("2.0 karbor-admission");
 
 /// Refuses what would open a tunnel, or expects what we do not do.
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -46,6 +47,7 @@ pub(super) fn towards_karbor(parts: &mut Parts, target: Target, peer: &Peer, ide
         None => parts.headers.get(header::HOST).cloned(),
     };
     parts.uri = Uri::from(target.into_path_and_query());
+    let via = if parts.version == Version::HTTP_2 { VIA_HTTP2 } else { VIA };
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     let headers = &mut parts.headers;
@@ -60,8 +62,8 @@ pub(super) fn towards_karbor(parts: &mut Parts, target: Target, peer: &Peer, ide
         headers.insert(header::HOST, host);
     }
     append_to_list(headers, X_FORWARDED_FOR, &peer.forwarded_for);
-    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
-    append_to_list(headers, header::VIA, &HeaderValue::from_static(VIA));
+    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(peer.scheme()));
+    append_to_list(headers, header::VIA, &via);
 }
 
 /// Makes of Karbor's answer what is sent to the client, body apart.

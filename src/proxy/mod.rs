@@ -75,6 +75,15 @@ pub struct AddressRange {
     pub bits: u8,
 }
 
+/// Whom the proxy trusts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrustedPeer {
+    /// Whoever connects from one of these addresses.
+    Range(AddressRange),
+    /// Whoever connects by a unix socket.
+    Unix,
+}
+
 /// Under which name an admitted map is sent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExtraInfoField {
@@ -103,7 +112,7 @@ pub struct ProxyOptions {
     /// of their text.
     pub identity_headers: Vec<HeaderName>,
     /// Peers whose forwarding headers are passed on.
-    pub trusted_peers: Vec<AddressRange>,
+    pub trusted_peers: Vec<TrustedPeer>,
     /// The date in the `Warning` header from which warned rules will be enforced, `YYYY-MM-DD`.
     pub enforced_from: Option<Box<str>>,
     /// How the ledger is used, where there is one.
@@ -213,7 +222,7 @@ impl Proxy {
     /// ever polling it, and the record must stand before that.
     fn open(&self, peer: &Peer, request: Request<Incoming>) -> Opened {
         peer.stay.begin();
-        let mut exchange = Exchange::open(self.desk.clone(), peer.ip(), request.method().as_str());
+        let mut exchange = Exchange::open(self.desk.clone(), &peer.client, request.method().as_str());
         let (mut parts, body) = request.into_parts();
         let target =
             match headers::check(&parts.headers).and_then(|()| Target::of(std::mem::take(&mut parts.uri))) {

@@ -1,57 +1,83 @@
 //! What the proxy keeps of a client's connection: who it is, and the forwarding headers that say so.
 
 use std::cell::{Cell, RefCell};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use http::HeaderValue;
 
-use super::AddressRange;
+use super::{AddressRange, TrustedPeer};
 use crate::server::Stay;
+use crate::telemetry::exchange::Client;
 use crate::telemetry::metrics::{Side, WorkerMetrics};
+use crate::wire::Origin;
 
 /// A client's connection.
 #[derive(Debug)]
 pub struct Peer {
-    /// Where it comes from.
-    pub address: SocketAddr,
+    /// Who it is.
+    pub client: Client,
     /// Shared with the server; keeps its place.
     pub(super) stay: Rc<Stay>,
     /// Whether its forwarding headers are passed on.
     pub trusted: Cell<bool>,
     /// Which of the front's proxies said so.
     pub(super) generation: Cell<u64>,
-    /// The address alone: `X-Forwarded-For`.
+    /// The address alone, for `X-Forwarded-For`; `unknown` where there is none.
     pub forwarded_for: HeaderValue,
     /// The last `Host` it named, and `Forwarded` made of it.
     forwarded: RefCell<Option<(Option<HeaderValue>, HeaderValue)>>,
-    metrics: Rc<WorkerMetrics>,
+    counted: Rc<Counted>,
+}
+
+/// A connection that is open, in the metrics.
+#[derive(Debug)]
+struct Counted(Rc<WorkerMetrics>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connection_closed(Side::Downstream);
+    }
 }
 
 impl Peer {
     /// A connection that was just accepted.
     pub(super) fn new(
-        address: SocketAddr,
+        client: Client,
         stay: Rc<Stay>,
-        trusted: &[AddressRange],
+        trusted: &[TrustedPeer],
         metrics: Rc<WorkerMetrics>,
     ) -> Self {
         metrics.connection_opened(Side::Downstream);
-        let ip = address.ip().to_canonical();
+        let forwarded_for =
+            client.origin.address().map_or(UNKNOWN, |address| header_value(&address.to_string()));
         Self {
-            address,
             stay,
-            trusted: Cell::new(is_among(ip, trusted)),
+            trusted: Cell::new(is_among(client.origin, trusted)),
             generation: Cell::default(),
-            forwarded_for: header_value(&ip.to_string()),
+            client,
+            forwarded_for,
             forwarded: RefCell::new(None),
-            metrics,
+            counted: Rc::new(Counted(metrics)),
         }
     }
 
-    /// Its address, as IPv4 where it is that.
-    pub(super) fn ip(&self) -> IpAddr {
-        self.address.ip().to_canonical()
+    /// The same client, with another stay.
+    pub(super) fn with(&self, stay: Rc<Stay>) -> Self {
+        Self {
+            client: self.client.clone(),
+            stay,
+            trusted: self.trusted.clone(),
+            generation: self.generation.clone(),
+            forwarded_for: self.forwarded_for.clone(),
+            forwarded: RefCell::new(self.forwarded.borrow().clone()),
+            counted: self.counted.clone(),
+        }
+    }
+
+    /// What it speaks to us.
+    pub(super) const fn scheme(&self) -> &'static str {
+        if self.client.secure { "https" } else { "http" }
     }
 
     /// `Forwarded` for a request to `host` (RFC 7239). A client rarely changes its mind about `Host`.
@@ -62,14 +88,15 @@ impl Peer {
         {
             return value.clone();
         }
-        let node = match self.ip() {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("\"[{ip}]\""),
+        let node = match self.client.origin {
+            Origin::Address(IpAddr::V4(ip)) => ip.to_string(),
+            Origin::Address(IpAddr::V6(ip)) => format!("\"[{ip}]\""),
+            Origin::Unix => "unknown".to_owned(),
         };
         let named = host.and_then(|host| host.to_str().ok());
         let text = match named {
-            Some(host) => format!("for={node};host=\"{host}\";proto=http"),
-            None => format!("for={node};proto=http"),
+            Some(host) => format!("for={node};host=\"{host}\";proto={}", self.scheme()),
+            None => format!("for={node};proto={}", self.scheme()),
         };
         let value = header_value(&text);
         *memo = Some((host.cloned(), value.clone()));
@@ -77,20 +104,20 @@ impl Peer {
     }
 }
 
-/// Whether one of the ranges has the address.
-pub(super) fn is_among(address: IpAddr, ranges: &[AddressRange]) -> bool {
-    let address = address.to_canonical();
-    ranges.iter().any(|range| range.contains(address))
+/// Whether one of them has it.
+pub(super) fn is_among(origin: Origin, trusted: &[TrustedPeer]) -> bool {
+    trusted.iter().any(|trusted| match (trusted, origin) {
+        (TrustedPeer::Range(range), Origin::Address(address)) => range.contains(address),
+        (TrustedPeer::Unix, Origin::Unix) => true,
+        _ => false,
+    })
 }
 
-impl Drop for Peer {
-    fn drop(&mut self) {
-        self.metrics.connection_closed(Side::Downstream);
-    }
-}
+/// RFC 7239, section 6.2.
+const UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
 
 fn header_value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
+    HeaderValue::from_str(text).unwrap_or(UNKNOWN)
 }
 
 impl AddressRange {

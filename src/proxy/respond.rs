@@ -15,7 +15,7 @@
 //! | `unsupported-media-type` | 415 | send `application/json`, uncoded |
 //! | Karbor cannot be reached, or breaks off | 502 | repeat if not sent; otherwise look first |
 //! | Karbor is late | 504 | the same |
-//! | no room for another connection, or body (`body-budget`); no `ledger` | 503 | try again later |
+//! | no room for another connection, request (`no-room`) or body (`body-budget`); no `ledger` | 503 | try again later |
 //! | Karbor is down as far as is known, or too busy to be asked | 503 | try again when `Retry-After` says |
 //! | a malformed `filter` of a list | 400 | mend what the message names |
 //!
@@ -46,7 +46,7 @@ const fn status_of_refusal(refusal: Refusal) -> StatusCode {
         Refusal::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Refusal::Expect => StatusCode::EXPECTATION_FAILED,
         Refusal::Connect => StatusCode::METHOD_NOT_ALLOWED,
-        Refusal::BodyBudget | Refusal::Ledger => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::BodyBudget | Refusal::NoRoom | Refusal::Ledger => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
     }
 }

@@ -18,13 +18,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::guard::{Guarded, Standing};
-use super::{Handler, LiveOptions, ServerOptions, Stay};
+use super::socket::Channel;
+use super::{Handler, LiveOptions, ServerOptions, Stay, http2};
 use crate::drain::Watcher;
-use crate::wire::{HeadLimits, Refusal, Refused};
+use crate::wire::{HeadLimits, Refusal, Refused, RequestStream};
 
 /// How long a client may take to read a refusal before the connection is closed under it.
 const LINGER: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Serves one connection until it ends.
 pub(super) async fn serve<H: Handler>(
-    socket: TcpStream,
+    socket: Channel,
     handler: Rc<H>,
     peer: Rc<H::Peer>,
     stay: Rc<Stay>,
@@ -42,7 +42,10 @@ pub(super) async fn serve<H: Handler>(
 ) {
     let options = live.current();
     let standing = Standing::new(stay);
-    let guarded = Guarded::new(socket, head_limits(&options), standing.clone());
+    let limits = head_limits(&options);
+    let may_be_http2 = options.http2 && !socket.is_encrypted();
+    let stream = if may_be_http2 { RequestStream::or_http2(limits) } else { RequestStream::new(limits) };
+    let guarded = Guarded::new(socket, stream, standing.clone());
     let service = service_fn({
         let (handler, peer, standing) = (handler.clone(), peer.clone(), standing.clone());
         let (live, watcher) = (live.clone(), Rc::new(watcher.clone()));
@@ -84,11 +87,16 @@ pub(super) async fn serve<H: Handler>(
         })
         .await
     };
-    let socket = connection.into_parts().io.into_inner().into_socket();
+    let (mut socket, held) = connection.into_parts().io.into_inner().into_parts();
     match ended {
-        End::Cut => cut(&socket),
+        End::Http2 => {
+            socket.put_back(held);
+            let stay = standing.stay.clone();
+            Box::pin(http2::serve(socket, handler, peer, stay, live, watcher)).await;
+        }
+        End::Cut => socket.cut(),
         End::Quiet if standing.unread.get() && !standing.stay.is_closed() => linger(socket).await,
-        End::Quiet => drop(socket),
+        End::Quiet => socket.say_end().await,
         End::Refused(refusal) => refuse(socket, &handler.refuse(&peer, refusal)).await,
     }
 }
@@ -96,7 +104,7 @@ pub(super) async fn serve<H: Handler>(
 /// hyper's own smallest buffer.
 const MIN_BUFFER_BYTES: usize = 8192;
 
-fn head_limits(options: &ServerOptions) -> HeadLimits {
+pub(super) fn head_limits(options: &ServerOptions) -> HeadLimits {
     HeadLimits {
         request_line_bytes: options.max_request_line_bytes,
         head_bytes: options.max_head_bytes,
@@ -112,6 +120,8 @@ enum End {
     Cut,
     /// A head was refused, and everything before it is answered.
     Refused(Refusal),
+    /// It has not begun: the client speaks HTTP/2.
+    Http2,
 }
 
 /// What to do with a connection after a poll.
@@ -140,6 +150,7 @@ impl Course {
             Some(Refused::Head(refusal)) if standing.requests.get() == 0 || (done && self.shutting) => {
                 return Step::End(End::Refused(refusal));
             }
+            Some(Refused::Preface) => return Step::End(End::Http2),
             _ if done => return Step::End(End::Quiet),
             _ => {}
         }
@@ -195,19 +206,14 @@ fn due(standing: &Standing, options: &ServerOptions, ordered: Option<Instant>) -
     }
 }
 
-/// Ends with a reset: an orderly end would keep in the system's memory what the client does not take.
-fn cut(socket: &TcpStream) {
-    let _ = socket.set_zero_linger();
-}
-
 /// Says why, and lets the client read it: closing on unread bytes would take the answer back.
-async fn refuse(mut socket: TcpStream, answer: &[u8]) {
+async fn refuse(mut socket: Channel, answer: &[u8]) {
     if let Ok(Ok(())) = timeout(LINGER, socket.write_all(answer)).await {
         linger(socket).await;
     }
 }
 
-async fn linger(mut socket: TcpStream) {
+async fn linger(mut socket: Channel) {
     let reading = async {
         socket.shutdown().await?;
         let mut away = [0_u8; 2048];

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::stay::Stay;
-use crate::wire::{HeadLimits, Refusal, Refused, RequestStream};
+use crate::wire::{Refusal, Refused, RequestStream};
 
 /// How a connection stands; shared by its socket, its service and its task.
 #[derive(Debug)]
@@ -69,19 +69,13 @@ pub(super) struct Guarded<S> {
 }
 
 impl<S> Guarded<S> {
-    pub(super) fn new(socket: S, limits: HeadLimits, standing: Rc<Standing>) -> Self {
-        Self {
-            socket,
-            stream: RequestStream::new(limits),
-            standing,
-            held: Vec::new(),
-            sound: 0,
-            broken: None,
-        }
+    pub(super) const fn new(socket: S, stream: RequestStream, standing: Rc<Standing>) -> Self {
+        Self { socket, stream, standing, held: Vec::new(), sound: 0, broken: None }
     }
 
-    pub(super) fn into_socket(self) -> S {
-        self.socket
+    /// The socket, and what was read of it and not handed on.
+    pub(super) fn into_parts(self) -> (S, Vec<u8>) {
+        (self.socket, self.held)
     }
 
     /// Looks at bytes, notes how the connection stands, and says how many of them are sound.
@@ -223,7 +217,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Under TLS a write is taken before its last bytes are.
         let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        let flushed = self.note_write(flushed);
         // hyper asks for it when it has nothing left to write.
         if flushed.is_ready() && !self.standing.is_busy() {
             self.standing.stay.settle();

@@ -1,78 +1,173 @@
-//! Sockets that listen: bound by us, or handed to us; and how each is left without losing a connection.
+//! Where clients connect: addresses and unix sockets, bound by us or handed to us, once for each worker.
 //!
-//! Leaves what is accepted to `mod`.
+//! Leaves accepting, and leaving without losing a connection, to `doors`.
 
+use std::fmt;
+use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
-use tokio::net::TcpStream;
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::ServerOptions;
 
-/// How long a client may take to answer our side of the handshake that was begun before we left. Its next attempt
-/// to connect, if that was not begun, comes after a second.
-const HANDSHAKE: Duration = Duration::from_millis(300);
-/// Connections that may wait to be accepted, for each listener.
-const BACKLOG: i32 = 1024;
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Listen {
+    /// An address with a port; port 0 takes a free one. `[::]` is IPv6 alone.
+    Tcp(SocketAddr),
+    /// A unix socket, at an absolute path.
+    Unix(PathBuf),
+}
 
-/// A socket that listens.
+/// As it is written in the configuration.
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Listen {
+    /// Whether two of them would take the same connections.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(other)) => {
+                let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+                one.port() != 0
+                    && one.port() == other.port()
+                    && one.is_ipv4() == other.is_ipv4()
+                    && (one.ip() == other.ip() || everywhere)
+            }
+            (Self::Unix(one), Self::Unix(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+/// A bound socket that accepts.
 #[derive(Debug)]
-pub struct Listener {
-    socket: TcpListener,
-    /// Whether others have it too, who will accept what is left waiting.
-    is_shared: bool,
+pub enum Listener {
+    /// On an address.
+    Tcp {
+        /// What listens.
+        socket: TcpListener,
+        /// Whether others have it too, who will accept what is left waiting.
+        is_shared: bool,
+    },
+    /// On a path.
+    Unix(UnixListener),
+}
+
+/// An address cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {listen}")]
+pub struct BindError {
+    /// Which.
+    pub listen: Listen,
+    /// Why not.
+    #[source]
+    pub source: io::Error,
+}
+
+/// What is bound: every listener, once for each worker.
+#[derive(Debug)]
+pub struct Bound {
+    /// Where, with the ports in fact taken.
+    pub addresses: Vec<Listen>,
+    /// For each worker, one listener on each of them.
+    pub workers: Vec<Vec<Listener>>,
+}
+
+/// Binds every address for every worker; `beside` another instance's if need be. What `handed` has for an address,
+/// in the order of the addresses, is taken in place of binding it.
+///
+/// # Errors
+/// When one is taken or not ours.
+pub fn bind(
+    options: &ServerOptions,
+    beside: bool,
+    handed: Vec<Option<TcpListener>>,
+) -> Result<Bound, BindError> {
+    let workers = options.workers.get();
+    let mut bound = Bound { addresses: Vec::new(), workers: Vec::new() };
+    bound.workers.resize_with(workers, Vec::new);
+    let handed = handed.into_iter().chain(std::iter::repeat_with(|| None));
+    for (listen, handed) in options.listen.iter().zip(handed) {
+        let failed = |source| BindError { listen: listen.clone(), source };
+        let listeners = match (listen, handed) {
+            (Listen::Tcp(_), Some(socket)) => adopt(&socket, workers),
+            (Listen::Tcp(address), None) => bind_tcp(*address, workers, beside),
+            (Listen::Unix(path), _) => bind_unix(path, options.unix_mode, workers, beside),
+        };
+        let listeners = listeners.map_err(failed)?;
+        let first = listeners.first().map_or(Ok(listen.clone()), |first| first.listen(listen));
+        bound.addresses.push(first.map_err(failed)?);
+        for (worker, listener) in bound.workers.iter_mut().zip(listeners) {
+            worker.push(listener);
+        }
+    }
+    Ok(bound)
 }
 
 impl Listener {
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// When the system does not say.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    fn listen(&self, asked: &Listen) -> io::Result<Listen> {
+        match self {
+            Self::Tcp { socket, .. } => socket.local_addr().map(Listen::Tcp),
+            Self::Unix(_) => Ok(asked.clone()),
+        }
     }
 }
 
-/// One bound listener for each worker, all on the same address; `beside` those of another instance if need be.
-///
-/// # Errors
-/// When the address is taken or not ours.
-pub fn bind(options: &ServerOptions, beside: bool) -> io::Result<Vec<Listener>> {
-    if options.listen.port() != 0 && !beside {
+fn bind_tcp(address: SocketAddr, workers: usize, beside: bool) -> io::Result<Vec<Listener>> {
+    if address.port() != 0 && !beside {
         // With SO_REUSEPORT a second instance would silently share the port; without it, it is refused.
-        drop(listen(options.listen, false)?);
+        drop(listen(address, false)?);
     }
-    let first = listen(options.listen, true)?;
-    let address = first.address()?;
-    let others = (1..options.workers.get()).map(|_| listen(address, true));
-    std::iter::once(Ok(first)).chain(others).collect()
+    let first = listen(address, true)?;
+    let address = first.local_addr()?;
+    let others = (1..workers).map(|_| listen(address, true));
+    let own = |socket| Listener::Tcp { socket, is_shared: false };
+    std::iter::once(Ok(first)).chain(others).map(|socket| socket.map(own)).collect()
 }
 
 /// A socket that whoever started us has bound, once for each worker.
-///
-/// # Errors
-/// When it cannot be had so often.
-pub fn adopt(socket: TcpListener, workers: NonZeroUsize) -> io::Result<Vec<Listener>> {
+fn adopt(socket: &TcpListener, workers: usize) -> io::Result<Vec<Listener>> {
     socket.set_nonblocking(true)?;
-    bound_buffers(&SockRef::from(&socket))?;
-    let own = |_| Ok(Listener { socket: socket.try_clone()?, is_shared: true });
-    (0..workers.get()).map(own).collect()
+    bound_buffers(&SockRef::from(socket))?;
+    let own = |_| Ok(Listener::Tcp { socket: socket.try_clone()?, is_shared: true });
+    (0..workers).map(own).collect()
 }
 
-fn listen(address: SocketAddr, shared: bool) -> io::Result<Listener> {
+pub(super) fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        // Otherwise the system's setting decides whether `0.0.0.0` can be bound beside it. What was mapped
+        // explicitly is IPv4.
+        socket.set_only_v6(!is_mapped(address.ip()))?;
+    }
     // What is accepted inherits them.
     bound_buffers(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    Ok(Listener { socket: socket.into(), is_shared: false })
+    Ok(socket.into())
 }
+
+fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if Ipv6Addr::to_ipv4_mapped(&address).is_some())
+}
+
+/// Connections that may wait to be accepted, for each listener.
+const BACKLOG: i32 = 1024;
 
 /// What the system may hold for a connection in each direction. Left to itself it takes megabytes for every
 /// client that does not read, until the machine has no memory for any socket.
@@ -84,120 +179,51 @@ fn bound_buffers(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_notsent_lowat(SOCKET_BUFFER_BYTES)
 }
 
-/// A listener within the runtime of its worker.
-pub(super) struct Accepting {
-    socket: tokio::net::TcpListener,
-    is_shared: bool,
+/// A unix socket has no SO_REUSEPORT: the workers share one queue. A path leads to one socket alone, so another
+/// instance on the same is not joined but followed: it keeps who has connected by then.
+fn bind_unix(path: &Path, mode: u32, workers: usize, beside: bool) -> io::Result<Vec<Listener>> {
+    let follows = beside && fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let first = if follows {
+        let mut other = path.as_os_str().to_owned();
+        other.push("~");
+        let other = PathBuf::from(other);
+        remove_stale(&other)?;
+        let socket = listen_at(&other, mode)?;
+        fs::rename(&other, path)?;
+        socket
+    } else {
+        remove_stale(path)?;
+        listen_at(path, mode)?
+    };
+    let others: Vec<_> = (1..workers).map(|_| first.try_clone()).collect();
+    std::iter::once(Ok(first)).chain(others).map(|listener| listener.map(Listener::Unix)).collect()
 }
 
-impl Accepting {
-    pub(super) fn on(listener: Listener) -> io::Result<Self> {
-        let Listener { socket, is_shared } = listener;
-        Ok(Self { socket: tokio::net::TcpListener::from_std(socket)?, is_shared })
-    }
-
-    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.socket.accept().await
-    }
-
-    /// Closes it, when everybody is welcome who had connected before. Waits at most `most` for handshakes that
-    /// were begun.
-    ///
-    /// The system resets what waits in the queue of a listener that is closed, so the queue must be empty by
-    /// then. It can only be seen to be empty while nobody can join it: new attempts are kept away first. Their
-    /// clients try again after a second, and meet whoever listens then.
-    pub(super) async fn leave(self, most: Duration, mut welcome: impl FnMut(TcpStream, SocketAddr)) {
-        if self.is_shared {
-            return;
-        }
-        if keep_newcomers_away(&self.socket).is_ok() {
-            let handshakes = tokio::time::sleep(most.min(HANDSHAKE));
-            tokio::pin!(handshakes);
-            loop {
-                tokio::select! {
-                    () = &mut handshakes => break,
-                    Ok((socket, address)) = self.socket.accept() => welcome(socket, address),
-                }
-            }
-        }
-        // The runtime may not know yet of who has just come.
-        let Ok(listener) = self.socket.into_std() else { return };
-        while let Ok((socket, address)) = listener.accept() {
-            if socket.set_nonblocking(true).is_ok()
-                && let Ok(socket) = TcpStream::from_std(socket)
-            {
-                welcome(socket, address);
-            }
-        }
-    }
+fn listen_at(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Before it listens: until then nobody can connect, whatever the umask left open.
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
-/// From now on the system drops what would open a connection to the listener, and completes what was begun.
-fn keep_newcomers_away(listener: &tokio::net::TcpListener) -> io::Result<()> {
-    const FLAGS_AT: u32 = 13;
-    const SYN_AND_ACK: u32 = 0x12;
-    const SYN: u32 = 0x02;
-    // Classic BPF on what begins with the TCP header: flags; of them SYN and ACK; SYN alone is dropped.
-    const LOAD_BYTE: u16 = 0x30;
-    const AND: u16 = 0x54;
-    const JUMP_IF_EQUAL: u16 = 0x15;
-    const RETURN: u16 = 0x06;
-    SockRef::from(listener).attach_filter(&[
-        SockFilter::new(LOAD_BYTE, 0, 0, FLAGS_AT),
-        SockFilter::new(AND, 0, 0, SYN_AND_ACK),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 1, SYN),
-        SockFilter::new(RETURN, 0, 0, 0),
-        SockFilter::new(RETURN, 0, 0, u32::MAX),
-    ])
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::TcpStream as Client;
-    use std::thread;
-
-    use super::*;
-
-    fn listening() -> Listener {
-        listen("127.0.0.1:0".parse().unwrap(), true).unwrap()
+/// Removes the socket of a process that is gone; nothing else, and not where somebody listens.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let file = match fs::symlink_metadata(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !file.file_type().is_socket() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
     }
-
-    fn within_a_runtime<T>(test: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
-    }
-
-    #[test]
-    fn whoever_connected_before_is_welcome() {
-        let listener = listening();
-        let address = listener.address().unwrap();
-        let clients: Vec<_> = (0..20).map(|_| Client::connect(address).unwrap()).collect();
-        let mut met = Vec::new();
-        within_a_runtime(async {
-            Accepting::on(listener).unwrap().leave(Duration::ZERO, |_, address| met.push(address)).await;
-        });
-        let expected: Vec<_> = clients.iter().map(|client| client.local_addr().unwrap()).collect();
-        assert_eq!(met, expected);
-    }
-
-    #[test]
-    fn newcomers_meet_whoever_listens_then() {
-        let old = listening();
-        let address = old.address().unwrap();
-        within_a_runtime(async {
-            let old = Accepting::on(old).unwrap();
-            keep_newcomers_away(&old.socket).unwrap();
-            let other = listen(address, true).unwrap();
-            // Some of them are sent to the old listener, which does not see them.
-            let clients: Vec<_> = (0..16)
-                .map(|_| thread::spawn(move || Client::connect_timeout(&address, Duration::from_secs(10))))
-                .collect();
-            let mut met = 0;
-            old.leave(HANDSHAKE, |_, _| met += 1).await;
-            let clients: Vec<_> = clients.into_iter().map(|client| client.join().unwrap().unwrap()).collect();
-            assert_eq!(met, 0);
-            for _ in &clients {
-                other.socket.accept().unwrap();
-            }
-        });
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A full queue is somebody who listens, and no reason to wait.
+    probe.set_nonblocking(true)?;
+    match probe.connect(&SockAddr::unix(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        _ => Err(io::ErrorKind::AddrInUse.into()),
     }
 }

@@ -1,43 +1,57 @@
 //! Connections: accept, bounds, timeouts. Takes a handler; knows nothing of what a request means.
 //!
-//! Leaves sockets that listen to `listener`.
+//! Leaves sockets that listen to `listener`, accepting on them to `doors`.
 
 mod connection;
+mod doors;
 mod guard;
+mod http2;
 mod listener;
+mod preamble;
 mod room;
+mod socket;
 mod stay;
+mod streams;
+mod tls;
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use tokio::net::TcpStream;
 
 pub use guard::InBody;
-use listener::Accepting;
-pub use listener::{Listener, adopt, bind};
+pub use listener::{BindError, Bound, Listen, Listener, bind};
 pub use room::Room;
 pub use stay::Stay;
+pub use tls::{Certificates, ClientCertificates, TlsError, TlsOptions};
 
 use crate::drain::{self, Watcher};
+use crate::telemetry::exchange::Client;
 use crate::telemetry::log::Throttle;
-use crate::wire::Refusal;
+use crate::telemetry::metrics::Handshake;
+use crate::wire::{Origin, Refusal};
+use doors::Doors;
+use room::Place;
+use socket::{Channel, Stream};
+use tokio::time::timeout;
 
 /// What the server side is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// Where to listen; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Threads, each with its own listener and connections.
+    /// Where to listen.
+    pub listen: Vec<Listen>,
+    /// The mode of unix sockets that are made.
+    pub unix_mode: u32,
+    /// Threads, each with its own listeners and connections.
     pub workers: NonZeroUsize,
     /// Open connections, all workers together.
     pub max_connections: usize,
@@ -63,6 +77,23 @@ pub struct ServerOptions {
     pub drain_idle: Duration,
     /// How long requests in flight may go on after the listeners are closed.
     pub drain_timeout: Duration,
+    /// Whether HTTP/2 is spoken too.
+    pub http2: bool,
+    /// Requests at once on one connection that speaks HTTP/2.
+    pub max_streams: u32,
+    /// Whether every connection must begin with a PROXY header, from whoever is trusted.
+    pub proxy_protocol: bool,
+    /// TLS on every address; none for plain HTTP. Unix sockets speak plain HTTP always.
+    pub tls: Option<TlsOptions>,
+}
+
+impl ServerOptions {
+    /// Until when each certificate holds, by its file, in seconds since 1970.
+    #[must_use]
+    pub fn certificate_expiries(&self) -> &[(PathBuf, i64)] {
+        let loaded = self.tls.as_ref().and_then(|tls| tls.loaded.as_ref());
+        loaded.map(Certificates::expiries).unwrap_or_default()
+    }
 }
 
 /// What is done with requests. One for each worker; it never leaves its thread.
@@ -74,11 +105,11 @@ pub trait Handler: 'static {
     /// What the handler keeps of a connection while it lasts, and while anything is done for its client.
     type Peer: 'static;
 
-    /// Whether `address` may open as many connections as there is room for.
-    fn trusts(&self, address: IpAddr) -> bool;
+    /// Whether whoever connects from there is trusted: it may open as many connections as there is room for.
+    fn trusts(&self, origin: Origin) -> bool;
 
-    /// A connection was accepted. The peer keeps the stay.
-    fn greet(&self, address: SocketAddr, stay: Rc<Stay>) -> Self::Peer;
+    /// A connection is ready for requests. The peer keeps the stay.
+    fn greet(&self, client: Client, stay: Rc<Stay>) -> Self::Peer;
 
     /// Answers one request. Dropped when the client leaves.
     fn handle(
@@ -90,8 +121,20 @@ pub trait Handler: 'static {
     /// The whole answer, status line included, to a head that was refused before it was a request.
     fn refuse(&self, peer: &Self::Peer, refusal: Refusal) -> Bytes;
 
+    /// The same client, for as long as one of its requests is under way beside others.
+    fn share(&self, peer: &Self::Peer, stay: Rc<Stay>) -> Self::Peer;
+
+    /// The answer to a request whose head was refused.
+    fn decline(&self, peer: &Self::Peer, head: &Parts, refusal: Refusal) -> Response<Self::Body>;
+
+    /// A connection is not served: its PROXY header is missing, or not to be believed.
+    fn not_believed(&self);
+
     /// The whole answer to a connection there is no room for.
     fn turn_away(&self) -> Bytes;
+
+    /// A TLS handshake ended so.
+    fn handshake_ended(&self, outcome: Handshake);
 
     /// The system could not accept a connection.
     fn cannot_accept(&self);
@@ -118,62 +161,139 @@ impl LiveOptions {
     }
 }
 
-/// Accepts on `listener` until the order to drain, and then what had connected by then; returns without waiting
-/// for open connections, which hold the watcher.
+/// Accepts on the listeners until the order to drain, and then what had connected by then; returns without
+/// waiting for open connections, which hold the watcher.
 ///
 /// # Errors
-/// When the listener cannot be used.
+/// When a listener cannot be used.
 pub async fn run<H: Handler>(
-    listener: Listener,
+    listeners: Vec<Listener>,
     handler: Rc<H>,
     options: Rc<LiveOptions>,
     room: Room,
     mut watcher: Watcher,
 ) -> io::Result<()> {
-    let listener = Accepting::on(listener)?;
+    let mut doors = Doors::open(listeners)?;
     let warnings = Throttle::default();
     loop {
         let accepted = tokio::select! {
             () = watcher.draining() => break,
-            accepted = listener.accept() => accepted,
+            accepted = poll_fn(|cx| doors.poll_accept(cx)) => accepted,
         };
         match accepted {
-            Ok((socket, address)) => welcome(socket, address, &handler, &options, &room, &watcher),
+            Ok(accepted) => welcome(accepted, &handler, &options, &room, &watcher),
             Err(error) => pause_after(&error, &*handler, &warnings).await,
         }
     }
     let handshakes = options.current().drain_idle;
-    listener
-        .leave(handshakes, |socket, address| {
-            welcome(socket, address, &handler, &options, &room, &watcher);
-        })
-        .await;
+    doors.leave(handshakes, |accepted| welcome(accepted, &handler, &options, &room, &watcher)).await;
     Ok(())
 }
 
 /// Gives a connection a place and a task of its own.
 fn welcome<H: Handler>(
-    socket: TcpStream,
-    address: SocketAddr,
+    (stream, origin): (Stream, Origin),
     handler: &Rc<H>,
-    options: &Rc<LiveOptions>,
+    live: &Rc<LiveOptions>,
     room: &Room,
     watcher: &Watcher,
 ) {
-    // Without it a head and a body written apart wait 40 ms for the client's acknowledgement.
-    let _ = socket.set_nodelay(true);
-    let exempt = handler.trusts(address.ip());
-    let Some(place) = room.take(address.ip().to_canonical(), exempt) else {
+    stream.prepare();
+    let options = live.current();
+    let counted = origin.address().filter(|_| !handler.trusts(origin));
+    let Some(place) = room.take(counted) else {
         // One attempt, and no waiting: whoever fills the room must not take more of it this way.
-        let _ = socket.try_write(&handler.turn_away());
+        let answer = handler.turn_away();
+        if options.tls.is_none() || stream.is_unix() {
+            stream.write_once(&answer);
+        }
         return;
     };
-    let (handler, options) = (handler.clone(), options.clone());
+    let (handler, live) = (handler.clone(), live.clone());
+    let arrival = Arrival { stream, origin, place };
     drain::spawn_awaited(watcher.clone(), |watcher| async move {
-        let stay = Rc::new(Stay::at(place));
-        let peer = Rc::new(handler.greet(address, stay.clone()));
-        connection::serve(socket, handler, peer, stay, options, &watcher).await;
+        let received = tokio::select! {
+            biased;
+            received = receive(arrival, &options, &*handler) => received,
+            () = overstayed(watcher.clone(), &live) => None,
+        };
+        if let Some((channel, client, place)) = received {
+            let stay = Rc::new(Stay::at(place));
+            let peer = Rc::new(handler.greet(client, stay.clone()));
+            if channel.speaks_http2() {
+                Box::pin(http2::serve(channel, handler, peer, stay, live, &watcher)).await;
+            } else {
+                connection::serve(channel, handler, peer, stay, live, &watcher).await;
+            }
+        }
     });
+}
+
+/// Ready when whoever has not asked anything is waited for no longer: a request of it may be under way when the
+/// order to drain comes.
+async fn overstayed(mut watcher: Watcher, live: &LiveOptions) {
+    watcher.draining().await;
+    tokio::time::sleep(live.current().drain_idle).await;
+}
+
+/// A connection that was accepted, and has said nothing yet.
+struct Arrival {
+    stream: Stream,
+    origin: Origin,
+    place: Place,
+}
+
+/// What comes before the first request: who it is, and TLS.
+async fn receive<H: Handler>(
+    arrival: Arrival,
+    options: &ServerOptions,
+    handler: &H,
+) -> Option<(Channel, Client, Place)> {
+    let Arrival { mut stream, mut origin, mut place } = arrival;
+    let tls = options.tls.as_ref().filter(|_| !stream.is_unix());
+    if options.proxy_protocol {
+        origin = who_is_behind(&mut stream, origin, options, handler).await?;
+        if !place.belongs_to(origin.address().filter(|_| !handler.trusts(origin))) {
+            let answer = handler.turn_away();
+            if tls.is_none() {
+                stream.write_once(&answer);
+            }
+            return None;
+        }
+    }
+    let Some(tls) = tls else {
+        let client = Client { origin, secure: false, certificate: None };
+        return Some((Channel::Plain(stream), client, place));
+    };
+    // Apart, so that connections without TLS do not carry the room that a handshake takes.
+    let certificates = tls.loaded.as_ref()?;
+    match Box::pin(tls::accept(certificates, stream, tls.handshake_timeout)).await {
+        Ok(stream) => {
+            handler.handshake_ended(Handshake::Done);
+            let certificate = tls::subject_of(&stream);
+            Some((Channel::Tls(stream), Client { origin, secure: true, certificate }, place))
+        }
+        Err(outcome) => {
+            handler.handshake_ended(outcome);
+            None
+        }
+    }
+}
+
+/// For whom a balancer speaks. Nothing from whoever is not trusted, or does not say.
+async fn who_is_behind<H: Handler>(
+    stream: &mut Stream,
+    origin: Origin,
+    options: &ServerOptions,
+    handler: &H,
+) -> Option<Origin> {
+    if handler.trusts(origin)
+        && let Ok(Ok(source)) = timeout(options.head_timeout, preamble::read(stream)).await
+    {
+        return Some(source.unwrap_or(origin));
+    }
+    handler.not_believed();
+    None
 }
 
 /// Out of descriptors, say: trying again at once would only spin.

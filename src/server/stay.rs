@@ -9,7 +9,7 @@ use super::room::Place;
 #[derive(Debug, Default)]
 pub struct Stay {
     /// Taken until the last holder is gone: what goes on without the client counts as its connection.
-    _place: Option<Place>,
+    place: Option<Place>,
     owed: Cell<bool>,
     closed: Cell<bool>,
     /// Who is to be told of the client's end once nothing is owed.
@@ -18,7 +18,12 @@ pub struct Stay {
 
 impl Stay {
     pub(super) fn at(place: Place) -> Self {
-        Self { _place: Some(place), ..Self::default() }
+        Self { place: Some(place), ..Self::default() }
+    }
+
+    /// One more of the same client, if there is room for it.
+    pub(super) fn another(&self) -> Option<Self> {
+        self.place.as_ref().and_then(Place::another).map(Self::at)
     }
 
     /// Another request has come: whatever was owed is written.

@@ -112,7 +112,7 @@ fn check_request_line(line: &[u8]) -> Result<Version, Refusal> {
     let (method, rest) = (&line[..space], &line[space + 1..]);
     let space = memchr::memrchr(b' ', rest).ok_or(Refusal::RequestLine)?;
     let (target, version) = (&rest[..space], &rest[space + 1..]);
-    if method.is_empty() || method.len() > 32 || !method.iter().all(|&byte| is(byte, TOKEN)) {
+    if !is_method(method) {
         return Err(Refusal::RequestLine);
     }
     let version = match version {
@@ -131,7 +131,7 @@ fn check_target(target: &[u8]) -> Result<(), Refusal> {
     if target.is_empty() {
         return Err(Refusal::RequestLine);
     }
-    if !target.iter().all(|&byte| is(byte, TARGET)) {
+    if !is_target(target) {
         return Err(Refusal::TargetByte);
     }
     if target[0] == b'/' {
@@ -174,7 +174,7 @@ impl Fields {
             return Err(Refusal::FieldName);
         }
         let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
-        if !value.iter().all(|&byte| is(byte, VALUE)) {
+        if !is_value(value) {
             return Err(Refusal::FieldValue);
         }
         match name.len() {
@@ -226,7 +226,7 @@ fn check_host(value: &[u8]) -> Result<(), Refusal> {
 
 /// A name, an IPv4 address or an IPv6 address in brackets, then perhaps a port. Stricter than RFC 3986: no
 /// sub-delims, no percent-encoding, which a list or a log would read differently.
-fn is_host(value: &[u8]) -> bool {
+pub(super) fn is_host(value: &[u8]) -> bool {
     let bracketed = value.strip_prefix(b"[").and_then(|rest| Some((rest, memchr::memchr(b']', rest)?)));
     let (host, after, class) = match bracketed {
         Some((rest, end)) => (&rest[..end], &rest[end + 1..], IPV6_BYTE),
@@ -243,7 +243,7 @@ fn is_host(value: &[u8]) -> bool {
     port && !host.is_empty() && host.iter().all(|&byte| is(byte, class))
 }
 
-fn read_length(value: &[u8]) -> Result<u64, Refusal> {
+pub(super) fn read_length(value: &[u8]) -> Result<u64, Refusal> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::ContentLength);
     }
@@ -271,6 +271,23 @@ const IPV6_BYTE: u8 = 32;
 
 /// Which sets each byte is in.
 static CLASSES: [u8; 256] = classes();
+
+/// A token of at most 32 bytes.
+pub(super) fn is_method(method: &[u8]) -> bool {
+    (1..=32).contains(&method.len()) && method.iter().all(|&byte| is(byte, TOKEN))
+}
+
+pub(super) fn is_target(target: &[u8]) -> bool {
+    target.iter().all(|&byte| is(byte, TARGET))
+}
+
+pub(super) fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|&byte| is(byte, NAME))
+}
+
+pub(super) fn is_value(value: &[u8]) -> bool {
+    value.iter().all(|&byte| is(byte, VALUE))
+}
 
 pub(super) fn is_value_byte(byte: u8) -> bool {
     is(byte, VALUE)

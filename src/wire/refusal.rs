@@ -72,12 +72,16 @@ refusals! {
     Expect = "expect", "the expectation cannot be met";
     /// An upgrade, which would open a tunnel.
     Upgrade = "upgrade", "upgrades are not offered";
+    /// A field about the connection, in HTTP/2.
+    ConnectionField = "connection-field", "the request has a header that HTTP/2 does not allow";
     /// `CONNECT`, which would open a tunnel.
     Connect = "connect", "CONNECT is not offered";
     /// The body did not arrive in time.
     BodyTimeout = "body-timeout", "the request body did not arrive in time";
     /// The bodies under review take all the memory there is for them.
     BodyBudget = "body-budget", "too many bodies are under review, try again";
+    /// As many requests and connections as may be are under way.
+    NoRoom = "no-room", "too many requests are under way, try again";
     /// The ledger did not answer: maps that cannot be kept are not forwarded, and lists cannot be filtered.
     Ledger = "ledger", "the ledger of extra-info did not answer; nothing was done, try again";
     /// A filter by extra-info that cannot be understood.

@@ -4,6 +4,7 @@
 
 use super::chunked::Chunked;
 use super::head::{Framing, HeadLimits, read_head};
+use super::http2::PREFACE;
 use super::refusal::Refusal;
 
 /// What a client sends on one connection, as far as it was looked at.
@@ -12,6 +13,8 @@ pub struct RequestStream {
     limits: HeadLimits,
     place: Place,
     requests: u64,
+    /// Whether the client may speak HTTP/2 instead, as long as nothing else was said.
+    or_http2: bool,
 }
 
 #[derive(Debug)]
@@ -38,13 +41,21 @@ pub enum Refused {
     Head(Refusal),
     /// Its head was.
     Body(Refusal),
+    /// It is no request of HTTP/1.1: the client speaks HTTP/2.
+    Preface,
 }
 
 impl RequestStream {
     /// Before the first request.
     #[must_use]
     pub const fn new(limits: HeadLimits) -> Self {
-        Self { limits, place: Place::Head, requests: 0 }
+        Self { limits, place: Place::Head, requests: 0, or_http2: false }
+    }
+
+    /// The same, where the client may speak HTTP/2 instead (RFC 9113, 3.3).
+    #[must_use]
+    pub const fn or_http2(limits: HeadLimits) -> Self {
+        Self { or_http2: true, ..Self::new(limits) }
     }
 
     /// Whether the next byte begins a request: nothing of a body is outstanding.
@@ -66,6 +77,15 @@ impl RequestStream {
             let rest = &input[sound..];
             if rest.is_empty() {
                 return Look { sound, refusal: None };
+            }
+            if self.or_http2 && self.requests == 0 {
+                if rest.starts_with(PREFACE) {
+                    self.place = Place::Refused;
+                    return Look { sound, refusal: Some(Refused::Preface) };
+                }
+                if PREFACE.starts_with(rest) {
+                    return Look { sound, refusal: None };
+                }
             }
             match self.step(rest) {
                 Ok(0) => return Look { sound, refusal: None },

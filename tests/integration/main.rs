@@ -6,9 +6,11 @@
 //! everything else that goes by; `ledger` what was admitted comes back; `upstream_failures`, `upstream_pool` Karbor
 //! misbehaving; `upstream_moves` what goes on elsewhere then; `upstream_health` who is left alone; `upstream_ways` TLS,
 //! unix sockets, names; `upstream_queue` waiting for a place; `upstream_counts` that what Karbor got is counted;
-//! `lifecycle` start, drain, bounds; `drain` what its clients see; `reload` another configuration while it runs;
-//! `upgrade` one process after the other, and what the service manager is told; `departures` clients that leave; `slow`
-//! clients that dribble; `observability` audit lines, metrics, log.
+//! `lifecycle` start, drain, bounds; `listeners` addresses and unix sockets; `tls` certificates of both sides;
+//! `proxy_protocol` whom a balancer speaks for; `http2` the same proxy by HTTP/2, and its floods; `drain` what its
+//! clients see; `reload` another configuration while it runs; `upgrade` one process after the other, and what the
+//! service manager is told; `departures` clients that leave; `slow` clients that dribble; `observability` audit lines,
+//! metrics, log.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
@@ -16,11 +18,14 @@ mod create;
 mod departures;
 mod drain;
 mod headers;
+mod http2;
 mod ledger;
 mod lifecycle;
+mod listeners;
 mod observability;
 mod pass_through;
 mod pipelining;
+mod proxy_protocol;
 mod refusals;
 mod reload;
 mod rules;
@@ -29,6 +34,7 @@ mod slow;
 mod stances;
 mod streams;
 mod support;
+mod tls;
 mod update;
 mod upgrade;
 mod upstream_counts;

@@ -7,6 +7,7 @@
 mod ledger;
 mod parts;
 mod policy;
+mod tls;
 mod upstream;
 
 use std::time::Duration;
@@ -69,8 +70,9 @@ impl Setting {
 
 /// Every setting, in the order of the documentation.
 pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
-    let parts = [
+    let parts: [&[Setting]; 7] = [
         parts::SETTINGS,
+        tls::SETTINGS,
         upstream::SETTINGS,
         ledger::SETTINGS,
         policy::SETTINGS,

@@ -24,18 +24,28 @@ const IDENTITY_HEADERS: &str = concat!(
 );
 
 const MOST_WORKERS: u64 = 256;
+const MOST_LISTENERS: usize = 16;
 const HOUR: Duration = Duration::from_secs(3600);
 
 const LEVEL: Kind = Kind::word::<Level>();
 const HEADERS: Kind = Kind::List("names of headers", |text| names::header(text).map(drop), 0, 256);
 const PEERS: Kind =
-    Kind::List("addresses and ranges of addresses", |text| network::address_range(text).map(drop), 0, 1000);
+    Kind::List("addresses, ranges, \"unix\"", |text| network::trusted_peer(text).map(drop), 0, 1000);
 const SINK: Kind = Kind::Text("a path, \"-\" or \"\"", |text| names::audit_sink(text).map(drop));
-const LISTEN: Kind = Kind::Text("an address with a port", |text| network::listen(text).map(drop));
+const LISTEN: Kind =
+    Kind::OneOrMore("an address with a port", |text| network::listen(text).map(drop), MOST_LISTENERS);
+const MODE: Kind = Kind::Text("a mode in octal digits", |text| network::mode(text).map(drop));
 const ADMIN_LISTEN: Kind = Kind::Text("an address with a port", |text| network::admin_listen(text).map(drop));
 
 pub(super) const SETTINGS: &[Setting] = &[
-    set("server.listen", LISTEN, "\"0.0.0.0:8799\"", "where clients connect; port 0 takes a free one")
+    set(
+        "server.listen",
+        LISTEN,
+        "\"0.0.0.0:8799\"",
+        "where clients connect; port 0 takes a free one, `unix:/PATH` is a unix socket, `[::]` is IPv6 alone",
+    )
+    .at_start(),
+    set("server.unix_mode", MODE, "\"0660\"", "the mode of unix sockets; whoever may write may connect")
         .at_start(),
     set(
         "server.workers",
@@ -118,6 +128,19 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Number(1, u32::MAX as u64),
         "100000",
         "requests after which a client connection is closed",
+    ),
+    set("server.http2", Kind::Flag, "true", "whether clients may speak HTTP/2: by TLS, or without asking"),
+    set(
+        "server.http2_max_streams",
+        Kind::Number(1, 1000),
+        "32",
+        "requests at once on one HTTP/2 connection; each counts as a connection of `server.max_connections`",
+    ),
+    set(
+        "server.proxy_protocol",
+        Kind::Flag,
+        "false",
+        "whether every connection begins with a PROXY header (v1 or v2), from peers of `server.trusted_peers` alone",
     ),
     set(
         "server.min_body_rate",

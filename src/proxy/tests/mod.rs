@@ -10,11 +10,13 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, Uri, Version};
 
-use super::AddressRange;
 use super::headers::towards_karbor;
 use super::peer::Peer;
+use super::{AddressRange, TrustedPeer};
 use crate::karbor::target::Target;
+use crate::telemetry::exchange::Client;
 use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
+use crate::wire::Origin;
 
 type Fields<'a> = &'a [(&'a str, &'a str)];
 
@@ -26,10 +28,17 @@ fn header_map(fields: Fields<'_>) -> HeaderMap {
 }
 
 fn peer(address: &str, trusted: &[&str]) -> Peer {
-    let ranges: Vec<_> = trusted.iter().map(|text| range(text)).collect();
+    let trusted: Vec<_> = trusted
+        .iter()
+        .map(|text| if *text == "unix" { TrustedPeer::Unix } else { TrustedPeer::Range(range(text)) })
+        .collect();
+    let origin = match address {
+        "unix" => Origin::Unix,
+        address => Origin::from(address.parse::<SocketAddr>().unwrap().ip()),
+    };
     let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
     let metrics = Rc::new(MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap().worker().unwrap());
-    Peer::new(address.parse::<SocketAddr>().unwrap(), Rc::default(), &ranges, metrics)
+    Peer::new(Client { origin, secure: false, certificate: None }, Rc::default(), &trusted, metrics)
 }
 
 fn range(text: &str) -> AddressRange {

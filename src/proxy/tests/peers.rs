@@ -11,6 +11,7 @@ fn names_the_peer() {
         ("[2001:db8::1]:5", "2001:db8::1", "\"[2001:db8::1]\""),
         ("[::ffff:192.0.2.1]:5", "192.0.2.1", "192.0.2.1"),
         ("[::1]:5", "::1", "\"[::1]\""),
+        ("unix", "unknown", "unknown"),
     ] {
         let client = peer(address, &[]);
         // One connection may name several hosts, and come back to one.
@@ -32,6 +33,9 @@ fn trusts_peers_of_its_ranges() {
         ("[fd00::1]:5", &["fd00::/8"], true),
         ("[fd00::1]:5", &["10.0.0.0/8"], false),
         ("10.1.2.3:5", &[], false),
+        ("10.1.2.3:5", &["unix"], false),
+        ("unix", &["0.0.0.0/0", "::/0"], false),
+        ("unix", &["10.0.0.0/8", "unix"], true),
     ] {
         assert_eq!(peer(address, trusted).trusted.get(), expected, "{address} in {trusted:?}");
     }

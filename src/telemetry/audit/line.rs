@@ -5,7 +5,6 @@
 //! queries and tokens have no field here, so that they cannot get in.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -13,7 +12,7 @@ use serde::Serialize;
 use crate::karbor::route::RouteKind;
 use crate::karbor::{CheckpointId, ProviderId, TenantId, ascii};
 use crate::policy::{Charge, Enforcement, Measure, Violation, Violations};
-use crate::wire::Refusal;
+use crate::wire::{Origin, Refusal};
 
 /// The version of the format, in every line as `v`. Fields may be added within a version.
 pub const FORMAT_VERSION: u8 = 1;
@@ -90,8 +89,10 @@ pub struct AuditLine<'a> {
     pub time: SystemTime,
     /// The id in the answer's `X-Openstack-Request-Id`.
     pub request_id: &'a str,
-    /// The client's address on the connection.
-    pub peer: IpAddr,
+    /// The client's end of the connection.
+    pub peer: Origin,
+    /// The subject of its certificate.
+    pub certificate: Option<&'a str>,
     /// Who is charged.
     pub tenant: Option<&'a TenantId>,
     /// The provider, from the path or the plan.
@@ -149,6 +150,7 @@ impl AuditLine<'_> {
             time: timestamp(self.time),
             request_id: cut(self.request_id),
             peer: self.peer,
+            client_certificate: self.certificate.map(cut),
             tenant: self.tenant.map(|tenant| cut(tenant.as_str())),
             provider: self.provider.map(|provider| cut(provider.as_str())),
             checkpoint: self.checkpoint.map(|checkpoint| cut(checkpoint.as_str())),
@@ -182,7 +184,9 @@ struct Form<'a> {
     v: u8,
     time: String,
     request_id: &'a str,
-    peer: IpAddr,
+    peer: Origin,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_certificate: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Mutex;
@@ -69,7 +70,8 @@ fn line(request_id: &str) -> AuditLine<'_> {
     AuditLine {
         time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
         request_id,
-        peer: [192, 0, 2, 7].into(),
+        peer: IpAddr::from([192, 0, 2, 7]).into(),
+        certificate: None,
         tenant: None,
         provider: None,
         checkpoint: None,

@@ -6,7 +6,6 @@
 mod writing;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +16,7 @@ use super::metrics::{Direction, MethodClass, Side, UpstreamFailure, WorkerMetric
 use crate::karbor::route::RouteKind;
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
 use crate::policy::{Charge, Policy, Violations};
-use crate::wire::Refusal;
+use crate::wire::{Origin, Refusal};
 
 /// Where the exchanges of one worker are written down.
 pub struct Desk {
@@ -35,11 +34,23 @@ impl fmt::Debug for Desk {
     }
 }
 
+/// Who sends requests, as far as the connection says.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Whether the connection is encrypted.
+    pub secure: bool,
+    /// The subject of the certificate that it showed, and that was verified.
+    pub certificate: Option<Rc<str>>,
+}
+
 /// The record of one request.
 #[derive(Debug)]
 pub struct Exchange {
     desk: Rc<Desk>,
-    peer: IpAddr,
+    peer: Origin,
+    certificate: Option<Rc<str>>,
     method: MethodClass,
     route: Option<RouteKind>,
     started: Instant,
@@ -102,11 +113,12 @@ pub struct Subject {
 impl Exchange {
     /// A request has begun.
     #[must_use]
-    pub fn open(desk: Rc<Desk>, peer: IpAddr, method: &str) -> Self {
+    pub fn open(desk: Rc<Desk>, client: &Client, method: &str) -> Self {
         desk.metrics.in_flight_started();
         Self {
             desk,
-            peer,
+            peer: client.origin,
+            certificate: client.certificate.clone(),
             method: MethodClass::of(method),
             route: None,
             started: Instant::now(),

@@ -104,6 +104,7 @@ impl Exchange {
             time: SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH),
             request_id: &judged.request_id,
             peer: self.peer,
+            certificate: self.certificate.as_deref(),
             tenant: subject.map(|subject| &subject.tenant),
             provider: subject.and_then(|subject| subject.provider.as_ref()),
             checkpoint: judged.checkpoint.as_ref(),

@@ -125,6 +125,10 @@ families! {
         "Connections opened.";
     CONNECTIONS_REFUSED = "connections_refused_total", Kind::Counter, ["reason"],
         "Connections of clients that were not served.";
+    TLS_HANDSHAKES = "tls_handshakes_total", Kind::Counter, ["outcome"],
+        "TLS handshakes with clients.";
+    TLS_EXPIRY = "tls_certificate_expiry_timestamp_seconds", Kind::Gauge, ["file"],
+        "Until when each certificate for clients holds, in seconds since 1970.";
     IN_FLIGHT = "requests_in_flight", Kind::Gauge, [],
         "Requests begun and not yet finished.";
     BUILD = "build_info", Kind::Gauge, ["version", "commit", "rustc"],

@@ -86,8 +86,26 @@ words! {
     ConnectionRefusal {
         /// As many as may be were open.
         AtLimit = "at-limit",
+        /// It has no PROXY header where it must, a malformed one, or is not trusted to send one.
+        NotBelieved = "not-believed",
         /// The system could not accept it, for want of descriptors for example.
         AcceptFailed = "accept-failed",
+    }
+}
+
+words! {
+    /// How a TLS handshake ended.
+    Handshake {
+        /// The connection is ready for requests.
+        Done = "done",
+        /// The client cannot speak TLS with us, or does not try to.
+        Failed = "failed",
+        /// It showed no certificate where it must, or one that is not sound.
+        ClientCertificate = "client-certificate",
+        /// It left.
+        Left = "left",
+        /// It took too long.
+        Late = "timeout",
     }
 }
 

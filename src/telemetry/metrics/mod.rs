@@ -13,6 +13,7 @@ mod tests;
 mod upstream;
 mod worker;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::proto::MetricFamily;
@@ -20,8 +21,8 @@ use prometheus::{IntCounter, IntCounterVec, Registry};
 
 pub use family::{FAMILIES, Family, Kind};
 pub use label::{
-    AuditDrop, ConnectionRefusal, Direction, LedgerOperation, LedgerOutcome, MethodClass, Move, Outcome,
-    Probe, Reload, Side, Unfilled, Unkept, UpstreamFailure,
+    AuditDrop, ConnectionRefusal, Direction, Handshake, LedgerOperation, LedgerOutcome, MethodClass, Move,
+    Outcome, Probe, Reload, Side, Unfilled, Unkept, UpstreamFailure,
 };
 use life::Life;
 use tenants::TenantLabels;
@@ -100,6 +101,7 @@ struct Hub {
     life: Life,
     policy: Mutex<Vec<MetricFamily>>,
     used: Mutex<Vec<MetricFamily>>,
+    certificates: Mutex<Vec<MetricFamily>>,
 }
 
 impl MetricsHub {
@@ -133,6 +135,7 @@ impl MetricsHub {
             registries: Mutex::new(vec![registry]),
             policy: Mutex::new(Vec::new()),
             used: Mutex::new(Vec::new()),
+            certificates: Mutex::new(Vec::new()),
         })))
     }
 
@@ -221,14 +224,27 @@ impl MetricsHub {
         scrape::sum_of_gauge(&registries, family::IN_FLIGHT.name)
     }
 
+    /// Until when each certificate holds, by its file, in seconds since 1970.
+    pub fn set_certificates(&self, expiries: &[(PathBuf, i64)]) -> Result<(), MetricsError> {
+        let expiry = family::TLS_EXPIRY.loose_gauge()?;
+        for (file, seconds) in expiries {
+            expiry.get_metric_with_label_values(&[&*file.to_string_lossy()])?.set(*seconds as f64);
+        }
+        let sorted = Registry::new();
+        sorted.register(Box::new(expiry))?;
+        *lock(&self.0.certificates) = sorted.gather();
+        Ok(())
+    }
+
     /// Everything, in the text format.
     #[must_use]
     pub fn encode(&self) -> String {
         let registries = lock(&self.0.registries).clone();
         let counted = scrape::gather(&registries);
         let (policy, used) = (lock(&self.0.policy), lock(&self.0.used));
+        let certificates = lock(&self.0.certificates);
         let mut families: Vec<&MetricFamily> =
-            counted.iter().chain(policy.iter()).chain(used.iter()).collect();
+            counted.iter().chain(policy.iter()).chain(used.iter()).chain(certificates.iter()).collect();
         families.sort_by_key(|family| family.name());
         let mut text = String::new();
         for family in families {

@@ -10,8 +10,8 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, I
 
 use super::family;
 use super::label::{
-    ConnectionRefusal, Direction, LedgerOperation, LedgerOutcome, MethodClass, Outcome, Side, Unfilled,
-    Unkept, UpstreamFailure,
+    ConnectionRefusal, Direction, Handshake, LedgerOperation, LedgerOutcome, MethodClass, Outcome, Side,
+    Unfilled, Unkept, UpstreamFailure,
 };
 use super::tenants::TenantLabels;
 use super::upstream::UpstreamCells;
@@ -54,6 +54,7 @@ pub struct WorkerMetrics {
     connections: Box<[IntGauge]>,
     connections_total: Box<[IntCounter]>,
     connections_refused: Box<[IntCounter]>,
+    handshakes: Box<[IntCounter]>,
     in_flight: IntGauge,
 }
 
@@ -100,6 +101,7 @@ impl WorkerMetrics {
                 registry,
                 &words(ConnectionRefusal::ALL, ConnectionRefusal::name),
             )?,
+            handshakes: counters(&family::TLS_HANDSHAKES, registry, &words(Handshake::ALL, Handshake::name))?,
             in_flight: family::IN_FLIGHT.gauge(registry)?.get_metric_with_label_values::<&str>(&[])?,
         })
     }
@@ -225,6 +227,11 @@ impl WorkerMetrics {
     /// A connection is closed.
     pub fn connection_closed(&self, side: Side) {
         self.connections[side as usize].dec();
+    }
+
+    /// A TLS handshake with a client ended.
+    pub fn handshake(&self, outcome: Handshake) {
+        self.handshakes[outcome as usize].inc();
     }
 
     /// A connection of a client was not served.

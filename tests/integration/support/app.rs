@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use karbor_admission::app::{App, AppError, Launch, Wishes};
 use karbor_admission::config::{self, File, Loaded};
+use karbor_admission::server::Listen;
 use karbor_admission::signals::Wish;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -27,6 +28,8 @@ const DROP_IN: &str = "k.toml.d/test.toml";
 pub(crate) struct TestApp {
     /// Where clients connect.
     pub(crate) address: SocketAddr,
+    /// Everywhere clients may connect.
+    pub(crate) addresses: Vec<Listen>,
     /// Where metrics and health are.
     pub(crate) admin: SocketAddr,
     orders: mpsc::UnboundedSender<Wish>,
@@ -106,12 +109,14 @@ impl TestApp {
 
     fn start(loaded: Loaded, audit_file: PathBuf, folder: Option<TempDir>) -> Self {
         let bound = App::bind(loaded, Launch::default()).unwrap();
-        let (address, admin) = (bound.address(), bound.admin_address());
+        let (address, admin) = (bound.address().unwrap(), bound.admin_address());
+        let addresses = bound.addresses().to_vec();
         let (orders, received) = mpsc::unbounded_channel();
         let run = move || bound.run(|| Ok(Orders(received)));
         let thread = std::thread::Builder::new().name("app".to_owned()).spawn(run).unwrap();
         let ordered = Cell::new(false);
-        let app = Self { address, admin, orders, ordered, thread: Some(thread), audit_file, folder };
+        let app =
+            Self { address, addresses, admin, orders, ordered, thread: Some(thread), audit_file, folder };
         eventually("ready", || app.page("/readyz").is_some_and(|page| page.status == 200));
         app
     }

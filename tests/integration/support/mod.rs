@@ -1,13 +1,18 @@
 //! What the tests stand on: the real `App` on free ports, clients that look at every byte, Karbors that
 //! misbehave on order.
 //!
-//! `app` the proxy under test; `process` the same as a process; `stage` the proxy before the stand-in; `scripted` upstreams of our own;
-//! `client`, `request`, `reply` the client's side; `message` HTTP as bytes; `metrics` and `system` what can
+//! `app` the proxy under test; `process` the same as a process; `stage` the proxy before the stand-in; `scripted`
+//! upstreams of our own; `client`, `request`, `reply` the client's side; `message` HTTP as bytes; `tunnel` other ways to
+//! the proxy, `certificates` for them; `http2` a client, `frames` the bytes of one that is none; `metrics` and `system`
+//! what can
 //! be observed from outside. Nothing here waits without a bound.
 
 mod app;
+mod certificates;
 mod client;
+pub(crate) mod frames;
 mod gate;
+mod http2;
 mod ledger;
 mod message;
 mod metrics;
@@ -17,6 +22,7 @@ mod request;
 mod scripted;
 mod stage;
 mod system;
+mod tunnel;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -24,8 +30,11 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 pub(crate) use app::{TestApp, config};
+pub(crate) use certificates::{Authority, Issued, speaking, trusting};
 pub(crate) use client::Client;
+pub(crate) use frames::Frames;
 pub(crate) use gate::Gate;
+pub(crate) use http2::Http2;
 pub(crate) use ledger::LedgerFolder;
 pub(crate) use message::{Fields, Wire};
 pub(crate) use metrics::Metrics;
@@ -35,6 +44,7 @@ pub(crate) use request::{PROJECT, Request, TOKEN, checkpoints};
 pub(crate) use scripted::{Link, Scripted, json_answer};
 pub(crate) use stage::{Stage, body_of, stage};
 pub(crate) use system::{resident_bytes, until_read, until_server_closed};
+pub(crate) use tunnel::Tunnel;
 
 /// How long anything may take that should happen at once: generous, because the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -90,6 +90,16 @@ impl Request {
         text.into_bytes()
     }
 
+    /// The fields in order.
+    pub(crate) fn fields(&self) -> &[(String, String)] {
+        &self.fields
+    }
+
+    /// The body, as it is framed.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.body
+    }
+
     /// All of it.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         [self.head(), self.body.clone()].concat()
