@@ -42,9 +42,7 @@ pub(super) async fn serve<H: Handler>(
 ) {
     let options = live.current();
     let standing = Standing::new(stay);
-    let limits = head_limits(&options);
-    let may_be_http2 = options.http2 && !socket.is_encrypted();
-    let stream = if may_be_http2 { RequestStream::or_http2(limits) } else { RequestStream::new(limits) };
+    let stream = expected_stream(&options, socket.is_encrypted());
     let guarded = Guarded::new(socket, stream, standing.clone());
     let service = service_fn({
         let (handler, peer, standing) = (handler.clone(), peer.clone(), standing.clone());
@@ -103,6 +101,12 @@ pub(super) async fn serve<H: Handler>(
 
 /// hyper's own smallest buffer.
 const MIN_BUFFER_BYTES: usize = 8192;
+
+/// What may come: HTTP/1, and without TLS, where no ALPN told them apart, HTTP/2 by prior knowledge.
+fn expected_stream(options: &ServerOptions, is_encrypted: bool) -> RequestStream {
+    let limits = head_limits(options);
+    if options.http2 && !is_encrypted { RequestStream::or_http2(limits) } else { RequestStream::new(limits) }
+}
 
 pub(super) fn head_limits(options: &ServerOptions) -> HeadLimits {
     HeadLimits {
