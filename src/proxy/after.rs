@@ -5,18 +5,15 @@
 
 use std::rc::Rc;
 
-use http::header;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
-use tokio::sync::oneshot;
 
 use super::caller::Caller;
-use super::collect::collect_answer;
+use super::owed::owed;
 use super::peer::Peer;
 use super::read::{Place, ask_for_readable, is_readable};
-use super::{AnswerBody, Proxy, RequestBody, forward, headers, respond};
-use crate::drain;
+use super::{AnswerBody, Proxy, RequestBody, forward, headers};
 use crate::karbor::answer::copied_pairs;
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::Exchange;
@@ -46,24 +43,9 @@ pub(super) async fn carry_out(
     if deed == Deed::Copy {
         ask_for_readable(&mut parts.headers);
     }
-    // What is carried out is answered to whoever may still listen.
-    peer.stay.owe();
-    let stay = peer.stay.clone();
-    let (answer, answered) = oneshot::channel();
-    drain::spawn_awaited(proxy.drain.watcher(), |watcher| async move {
-        let done = perform(&proxy, exchange, parts, body, (deed, &place), &caller).await;
-        if let Err(mut unheard) = answer.send(done) {
-            unheard.body_mut().client_left();
-        }
-        // Until here it counts as the client's connection.
-        drop((peer, watcher));
-    });
-    // The task is only gone without an answer if it ended badly.
-    let mut answer = answered.await.unwrap_or_else(|_gone| respond::ended_badly(&told));
-    if stay.is_closed() {
-        answer.body_mut().client_left();
-    }
-    answer
+    let watcher = proxy.drain.watcher();
+    let work = async move { perform(&proxy, exchange, parts, body, (deed, &place), &caller).await };
+    owed(peer, watcher, told, work).await
 }
 
 async fn perform(
@@ -74,9 +56,7 @@ async fn perform(
     (deed, place): (Deed, &Place),
     caller: &Caller,
 ) -> Response<AnswerBody> {
-    let request = forward::with_body(proxy, parts, body);
-    exchange.dispatched();
-    let answer = match forward::send(proxy, request).await {
+    let answer = match forward::send_on(proxy, &mut exchange, parts, body).await {
         Ok(answer) => answer,
         Err(failure) => return caller.fail(proxy, exchange, &failure),
     };
@@ -123,11 +103,10 @@ async fn copied(
     let Answer { response, lease } = answer;
     let (mut parts, incoming) = response.into_parts();
     forward::note_answer(&mut exchange, &mut parts);
-    let body = match collect_answer(incoming, proxy.stall_timeout, &proxy.budget).await {
+    let body = match forward::read_whole(proxy, incoming, lease).await {
         Ok(body) => body,
         Err(failure) => return caller.fail(proxy, exchange, &failure),
     };
-    lease.give_back();
     exchange.came_whole(body.len() as u64);
     if let (Some(ledger), Some(copied)) = (&proxy.ledger, copied_pairs(&body)) {
         let provider = copied.provider.as_ref().unwrap_or(&place.provider);
@@ -136,7 +115,5 @@ async fn copied(
         let noted = ledger.copied(&place.tenant, provider, plan, &copied.pairs, &request_id);
         let _told = proxy.ask(LedgerOperation::Copy, noted).await;
     }
-    exchange.answers(parts.status.as_u16());
-    parts.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(parts, AnswerBody::whole(body, exchange))
+    forward::whole(exchange, parts, body)
 }

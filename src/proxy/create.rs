@@ -11,15 +11,14 @@ use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
-use tokio::sync::oneshot;
 
 use super::collect::Collected;
 use super::keep::Draft;
 use super::order::{Admitted, Order};
+use super::owed::owed;
 use super::peer::Peer;
 use super::review::{self, Stop};
-use super::{AnswerBody, Case, ExtraInfoField, Proxy, RequestBody, headers, respond};
-use crate::drain;
+use super::{AnswerBody, Case, ExtraInfoField, Proxy, RequestBody, headers};
 use crate::karbor::request::{CreateRequest, Form, Shape, wrap_flat};
 use crate::karbor::target::decode_segment;
 use crate::karbor::{ProviderId, TenantId, is_plain_id};
@@ -64,25 +63,9 @@ pub(super) async fn create(
         Err(stop) => return stop.answer(exchange, &request_id),
     };
     headers::towards_karbor(&mut parts, target, &peer, &proxy.options.identity_headers);
-    // What is carried out is answered to whoever may still listen.
-    peer.stay.owe();
-    let stay = peer.stay.clone();
-    let (answer, answered) = oneshot::channel();
-    let told = request_id.clone();
-    drain::spawn_awaited(proxy.drain.watcher(), |watcher| async move {
-        let order = Order { proxy, exchange, tenant, subject, request_id };
-        if let Err(mut unheard) = answer.send(order.carry_out(parts, admitted).await) {
-            unheard.body_mut().client_left();
-        }
-        // Until here it counts as the client's connection.
-        drop((peer, watcher));
-    });
-    // The task is only gone without an answer if it ended badly.
-    let mut answer = answered.await.unwrap_or_else(|_gone| respond::ended_badly(&told));
-    if stay.is_closed() {
-        answer.body_mut().client_left();
-    }
-    answer
+    let (watcher, told) = (proxy.drain.watcher(), request_id.clone());
+    let order = Order { proxy, exchange, tenant, subject, request_id };
+    owed(peer, watcher, told, order.carry_out(parts, admitted)).await
 }
 
 async fn review(

@@ -5,13 +5,15 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
+use http::HeaderMap;
 
 use super::Proxy;
+use super::caller::Caller;
 use super::read::Place;
 use crate::karbor::answer::{Filling, Seen, Sketch, Status, fill, read_one};
 use crate::karbor::{CheckpointId, TenantId};
 use crate::ledger::{KeptMap, LedgerError, Map, Sight, State};
-use crate::telemetry::exchange::Exchange;
+use crate::telemetry::exchange::{Exchange, Subject};
 use crate::telemetry::metrics::LedgerOperation;
 
 /// The maps kept for the checkpoints of an answer.
@@ -28,8 +30,25 @@ const ENTRY: usize = 64;
 pub(super) struct Filled {
     /// None if it stays as it came.
     pub(super) body: Option<Bytes>,
-    pub(super) restored: u64,
-    pub(super) altered: u64,
+    restored: u64,
+    altered: u64,
+}
+
+impl Filled {
+    /// Notes what was put back and what was set right. The latter has an audit line, for `subject`; `headers` are
+    /// the answer's.
+    pub(super) fn note(
+        &self,
+        exchange: &mut Exchange,
+        caller: &Caller,
+        headers: &HeaderMap,
+        subject: impl FnOnce() -> Subject,
+    ) {
+        if self.altered > 0 {
+            exchange.looks_at(&caller.answered_id(headers), caller.method(), subject());
+        }
+        exchange.filled(self.restored, self.altered);
+    }
 }
 
 impl KeptMaps {

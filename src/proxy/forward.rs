@@ -30,16 +30,25 @@ pub(super) async fn pass(
 ) -> Response<AnswerBody> {
     let caller = Caller::of(&parts);
     headers::towards_karbor(&mut parts, target, peer, &proxy.options.identity_headers);
-    let request = with_body(proxy, parts, body);
-    exchange.dispatched();
-    match send(proxy, request).await {
+    match send_on(proxy, &mut exchange, parts, body).await {
         Ok(answer) => stream(proxy, exchange, answer),
         Err(failure) => caller.fail(proxy, exchange, &failure),
     }
 }
 
-/// A request with a body that is sent on as it comes.
-pub(super) fn with_body(proxy: &Proxy, mut parts: Parts, body: Incoming) -> Request<RequestBody> {
+/// Sends a request whose body goes on as it comes.
+pub(super) async fn send_on(
+    proxy: &Proxy,
+    exchange: &mut Exchange,
+    parts: Parts,
+    body: Incoming,
+) -> Result<Answer<RequestBody>, Failure> {
+    let request = with_body(proxy, parts, body);
+    exchange.dispatched();
+    send(proxy, request).await
+}
+
+fn with_body(proxy: &Proxy, mut parts: Parts, body: Incoming) -> Request<RequestBody> {
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
         // Without it hyper sends no body of unknown length with a GET.
         parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -91,9 +100,26 @@ pub(super) fn stream_rest(
 
 /// Reads an answer that nobody needs, so that its connection can be used again.
 pub(super) async fn discard(proxy: &Proxy, answer: Answer<RequestBody>) {
-    if collect_answer(answer.response.into_body(), proxy.stall_timeout, &proxy.budget).await.is_ok() {
-        answer.lease.give_back();
-    }
+    // If that fails, the connection goes with it.
+    let _failed = read_whole(proxy, answer.response.into_body(), answer.lease).await;
+}
+
+/// Reads an answer that the proxy needs itself. Its connection can be used again then.
+pub(super) async fn read_whole(
+    proxy: &Proxy,
+    incoming: Incoming,
+    lease: Lease<RequestBody>,
+) -> Result<Bytes, Failure> {
+    let body = collect_answer(incoming, proxy.stall_timeout, &proxy.budget).await?;
+    lease.give_back();
+    Ok(body)
+}
+
+/// An answer of Karbor's that was read whole, with `body` in place of its own.
+pub(super) fn whole(mut exchange: Exchange, mut parts: response::Parts, body: Bytes) -> Response<AnswerBody> {
+    exchange.answers(parts.status.as_u16());
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, AnswerBody::whole(body, exchange))
 }
 
 /// Notes Karbor's answer down, and makes its head one for the client.

@@ -18,6 +18,7 @@ mod keep;
 mod ledger_use;
 mod limits;
 mod order;
+mod owed;
 mod peer;
 mod plan;
 mod proof;

@@ -10,7 +10,6 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri};
 
 use super::budget::Share;
-use super::collect::collect_answer;
 use super::keep::{self, Draft, Fate, Hold, NotHeld};
 use super::plan::{self, Provider};
 use super::proof::{Digest, Proof, prove};
@@ -146,14 +145,13 @@ impl Order {
         let Answer { response, lease } = answer;
         let (mut parts, incoming) = response.into_parts();
         forward::note_answer(&mut self.exchange, &mut parts);
-        let body = match collect_answer(incoming, self.proxy.stall_timeout, &self.proxy.budget).await {
+        let body = match forward::read_whole(&self.proxy, incoming, lease).await {
             Ok(body) => body,
             Err(failure) => {
                 hold.settle(&self.proxy, &mut self.exchange, &self.subject, Fate::Unknown).await;
                 return self.fail(&failure);
             }
         };
-        lease.give_back();
         self.exchange.came_whole(body.len() as u64);
         let made = created_checkpoint(&body);
         let fate = keep::fate(status, &body, made.as_ref());
@@ -165,10 +163,8 @@ impl Order {
         if let Some(made) = made.filter(|_| status.is_success()) {
             self.exchange.names_checkpoint(made);
         }
-        self.exchange.answers(parts.status.as_u16());
-        parts.headers.remove(header::CONTENT_LENGTH);
         let unkept = self.exchange.is_kept() == Some(false);
-        let mut answer = Response::from_parts(parts, AnswerBody::whole(body, self.exchange));
+        let mut answer = forward::whole(self.exchange, parts, body);
         respond::add_warning(&mut answer, unkept.then_some(respond::UNKEPT));
         answer
     }

@@ -4,7 +4,6 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{StatusCode, Uri};
 
-use super::collect::collect_answer;
 use super::question::question;
 use super::{Proxy, RequestBody, forward};
 use crate::karbor::ProviderId;
@@ -40,7 +39,6 @@ async fn ask(proxy: &Proxy, creation: &Parts, tenant: &str, plan: &str) -> Resul
     if status != StatusCode::OK {
         return Ok(Provider::Answer(Box::new(answer)));
     }
-    let body = collect_answer(answer.response.into_body(), proxy.stall_timeout, &proxy.budget).await?;
-    answer.lease.give_back();
+    let body = forward::read_whole(proxy, answer.response.into_body(), answer.lease).await?;
     provider_of_plan(&body).map(Provider::Found).ok_or(Failure::Answer("its plan names no provider"))
 }

@@ -5,7 +5,7 @@
 //! Leaves filtered lists to `search`, the rewriting to `karbor::answer`.
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap};
+use http::header::HeaderMap;
 use http::request::Parts;
 use http::{Response, StatusCode, response};
 use hyper::body::Incoming;
@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use super::budget::Share;
 use super::caller::Caller;
 use super::collect::{Collected, collect_to_fill};
-use super::fill::{Filled, kept_for};
+use super::fill::kept_for;
 use super::peer::Peer;
 use super::question::UNREADABLE;
 use super::{AnswerBody, Proxy, RequestBody, forward, headers, respond};
@@ -68,9 +68,7 @@ pub(super) async fn read(
     let caller = Caller::of(&parts);
     headers::towards_karbor(&mut parts, target, peer, &proxy.options.identity_headers);
     ask_for_readable(&mut parts.headers);
-    let request = forward::with_body(proxy, parts, body);
-    exchange.dispatched();
-    match forward::send(proxy, request).await {
+    match forward::send_on(proxy, &mut exchange, parts, body).await {
         Ok(answer) => answer_of(proxy, exchange, answer, &place, &caller).await,
         Err(failure) => caller.fail(proxy, exchange, &failure),
     }
@@ -124,7 +122,7 @@ async fn answer_of(
 async fn fill_whole(
     proxy: &Proxy,
     mut exchange: Exchange,
-    mut parts: response::Parts,
+    parts: response::Parts,
     (body, mut share): (Bytes, Share),
     place: &Place,
     caller: &Caller,
@@ -150,18 +148,13 @@ async fn fill_whole(
         proxy.desk.metrics.unfilled(reason);
     }
     let body = match filled {
-        Ok(Filled { body: filled, restored, altered }) => {
-            if altered > 0 {
-                exchange.looks_at(&caller.answered_id(&parts.headers), caller.method(), place.subject(proxy));
-            }
-            exchange.filled(restored, altered);
-            filled.unwrap_or(body)
+        Ok(filled) => {
+            filled.note(&mut exchange, caller, &parts.headers, || place.subject(proxy));
+            filled.body.unwrap_or(body)
         }
         Err(_told) => body,
     };
-    exchange.answers(parts.status.as_u16());
-    parts.headers.remove(header::CONTENT_LENGTH);
-    let mut answer = Response::from_parts(parts, AnswerBody::whole(share.attach(body), exchange));
+    let mut answer = forward::whole(exchange, parts, share.attach(body));
     let warned = unfilled == Some(Unfilled::Ledger);
     respond::add_warning(&mut answer, warned.then_some(respond::UNFILLED));
     answer

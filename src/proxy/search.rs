@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::HeaderValue;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Response, StatusCode, Uri, response};
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::budget::Share;
 use super::caller::Caller;
 use super::collect::{Collected, collect_to_fill};
-use super::fill::{Filled, KeptMaps, kept_for};
+use super::fill::{KeptMaps, kept_for};
 use super::headers::{X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::peer::Peer;
 use super::question::question;
@@ -302,32 +302,23 @@ impl Page {
         let items: Vec<&[u8]> = self.items.iter().map(|item| &**item).collect();
         let listed =
             self.frame.as_ref().and_then(|(body, sketch)| keep(body, sketch, &items, href.as_deref()));
-        let (Some(mut head), Some(listed)) = (self.head, listed) else {
+        let (Some(head), Some(listed)) = (self.head, listed) else {
             return caller.fail(proxy, exchange, &UNREADABLE);
         };
         let body = match read_list(&listed) {
             Some(sketch) => {
-                let Filled { body, restored, altered } = self.kept.fill(&listed, &sketch);
-                if altered > 0 {
-                    exchange.looks_at(
-                        &caller.answered_id(&head.headers),
-                        caller.method(),
-                        place.subject(proxy),
-                    );
-                }
-                exchange.filled(restored, altered);
-                body.unwrap_or_else(|| listed.into())
+                let filled = self.kept.fill(&listed, &sketch);
+                filled.note(&mut exchange, caller, &head.headers, || place.subject(proxy));
+                filled.body.unwrap_or_else(|| listed.into())
             }
             None => listed.into(),
         };
         if !self.share.hold(self.kept.bytes() + body.len() as u64) {
             return caller.fail(proxy, exchange, &NO_ROOM);
         }
-        exchange.answers(head.status.as_u16());
-        head.headers.remove(header::CONTENT_LENGTH);
         self.shares.push(self.share);
         let body = self.shares.into_iter().fold(body, |body, share| share.attach(body));
-        Response::from_parts(head, AnswerBody::whole(body, exchange))
+        forward::whole(exchange, head, body)
     }
 }
 

@@ -33,6 +33,17 @@ class Creation:
         return self.answer
 
 
+def killed_before_commit(world, k, tenant, entries):
+    """The id of a checkpoint that Karbor made, and whose answer the proxy did not live to read."""
+    world.plan(tenant)
+    with world.makes(tenant, 1) as new, k.relay.holding() as held:
+        creation = Creation(k, tenant, entries)
+        expect(held.here.wait(30), "Karbor's answer did not come")
+        k.proxy.kill()
+    expect(creation.wait() is None, 'the client got an answer')
+    return new[0]
+
+
 def begin(checks):
     @checks.check('unknown outcome: a 500 of Karbor is charged until the lease ends')
     def begun(world):
@@ -66,18 +77,13 @@ def add(checks):
     @checks.check("killed between Karbor's answer and the commit: settled by a list, and charged once")
     def lost(world):
         k = keeper(world)
-        world.plan(LOST)
-        with world.makes(LOST, 1) as new, k.relay.holding() as held:
-            creation = Creation(k, LOST, ENTRIES)
-            expect(held.here.wait(30), "Karbor's answer did not come")
-            k.proxy.kill()
-        expect(creation.wait() is None, 'the client got an answer')
+        made = killed_before_commit(world, k, LOST, ENTRIES)
         k.proxy.start()
         expect(k.used(LOST) == 1, f'{k.used(LOST)} charged before anything was seen')
         found = k.proxy.command('find', '--json', 'x-acme--lost', '--tenant', LOST)
-        expect(new[0] not in found, f'known already: {found}')
-        expect(k.listed(LOST) == {new[0]: {**OWN, **ENTRIES}}, k.listed(LOST))
-        expect(k.shown(LOST, new[0]) == {**OWN, **ENTRIES}, k.shown(LOST, new[0]))
+        expect(made not in found, f'known already: {found}')
+        expect(k.listed(LOST) == {made: {**OWN, **ENTRIES}}, k.listed(LOST))
+        expect(k.shown(LOST, made) == {**OWN, **ENTRIES}, k.shown(LOST, made))
         expect(k.used(LOST) == 1, f'{k.used(LOST)} charged')
         k.create(LOST, ENTRIES)
         over = k.post(LOST, ENTRIES)

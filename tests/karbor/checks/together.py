@@ -8,7 +8,7 @@ import lab
 
 from . import CHECKPOINTS, VALUE, expect
 from .keeper import OLDER, OWN, TWO_PROXIES, TWO_PROXIES_LOST, Keeper
-from .outcomes import Creation
+from .outcomes import killed_before_commit
 
 # HOST:PORT:USER:PASSWORD, as tests/ledger/mariadb tells whatever it runs.
 SERVER = os.environ.get('LEDGER_TEST_MARIADB')
@@ -69,13 +69,8 @@ def add(checks):
     @checks.check("two proxies: what one did not live to learn is settled by a list at the other")
     def lost(world):
         one, two = _both(world)
-        world.plan(TWO_PROXIES_LOST)
-        with world.makes(TWO_PROXIES_LOST, 1) as new, one.relay.holding() as held:
-            creation = Creation(one, TWO_PROXIES_LOST, ENTRIES)
-            expect(held.here.wait(30), "Karbor's answer did not come")
-            one.proxy.kill()
-        expect(creation.wait() is None, 'the client got an answer')
-        expect(two.listed(TWO_PROXIES_LOST) == {new[0]: {**OWN, **ENTRIES}}, two.listed(TWO_PROXIES_LOST))
+        made = killed_before_commit(world, one, TWO_PROXIES_LOST, ENTRIES)
+        expect(two.listed(TWO_PROXIES_LOST) == {made: {**OWN, **ENTRIES}}, two.listed(TWO_PROXIES_LOST))
         expect(two.used(TWO_PROXIES_LOST) == 1, f'{two.used(TWO_PROXIES_LOST)} charged')
         one.proxy.start()
-        expect(one.shown(TWO_PROXIES_LOST, new[0]) == {**OWN, **ENTRIES}, one.shown(TWO_PROXIES_LOST, new[0]))
+        expect(one.shown(TWO_PROXIES_LOST, made) == {**OWN, **ENTRIES}, one.shown(TWO_PROXIES_LOST, made))
