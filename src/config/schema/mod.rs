@@ -70,9 +70,10 @@ impl Setting {
 
 /// Every setting, in the order of the documentation.
 pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
-    let parts: [&[Setting]; 7] = [
-        parts::SETTINGS,
+    let parts: [&[Setting]; 8] = [
+        parts::SERVER_SETTINGS,
         tls::SETTINGS,
+        parts::SETTINGS,
         upstream::SETTINGS,
         ledger::SETTINGS,
         policy::SETTINGS,

@@ -37,7 +37,7 @@ const LISTEN: Kind =
 const MODE: Kind = Kind::Text("a mode in octal digits", |text| network::mode(text).map(drop));
 const ADMIN_LISTEN: Kind = Kind::Text("an address with a port", |text| network::admin_listen(text).map(drop));
 
-pub(super) const SETTINGS: &[Setting] = &[
+pub(super) const SERVER_SETTINGS: &[Setting] = &[
     set(
         "server.listen",
         LISTEN,
@@ -154,6 +154,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         "\"256 MiB\"",
         "bytes of all bodies under review together; beyond it, 503",
     ),
+];
+
+/// Those of everything else but Karbor's, the ledger's and the policy's.
+pub(super) const SETTINGS: &[Setting] = &[
     set(
         "admin.listen",
         ADMIN_LISTEN,
