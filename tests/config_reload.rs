@@ -163,3 +163,18 @@ fn the_files_are_those_it_came_from() {
     assert_eq!(loaded.difference(&again), ["limits of all tenants not named raised"]);
     assert_eq!(parse("").files(), [] as [&Path; 0]);
 }
+
+#[test]
+fn a_file_under_the_same_name_may_have_another_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, authority) = (folder.path().join("k.toml"), folder.path().join("ca.pem"));
+    let certificate = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).unwrap().cert.pem();
+    fs::write(&authority, certificate("one")).unwrap();
+    let endpoints = "[upstream]\nendpoints = [\"https://127.0.0.1:1\"]";
+    fs::write(&config, format!("{endpoints}\nca_file = {authority:?}")).unwrap();
+    let before = config::load_with_origins(Some(&config), []).unwrap();
+    assert_eq!(before.difference(&before.again().unwrap()), [""; 0]);
+    fs::write(&authority, certificate("two")).unwrap();
+    let words = before.difference(&before.again().unwrap());
+    assert_eq!(words, [format!("upstream.ca_file: another content in {}", authority.display())]);
+}

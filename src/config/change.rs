@@ -3,6 +3,9 @@
 //!
 //! Leaves the policy to `difference`.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use figment::value::Value;
@@ -11,6 +14,7 @@ use super::difference::{self, listed};
 use super::kind::Kind;
 use super::problem::Problem;
 use super::schema::{Placeholder, Setting, settings};
+use super::settings::Settings;
 use super::written::{KeyPath, as_toml, found, shown};
 use super::{Loaded, files};
 
@@ -55,6 +59,7 @@ pub(super) fn words(running: &Loaded, wanted: &Loaded) -> Vec<String> {
         let (before, after) = changed(running, wanted, &path)?;
         Some(format!("{}: {}", setting.key, in_words(setting.kind, before, after)))
     }));
+    words.extend(rewritten(running, wanted));
     words
 }
 
@@ -76,11 +81,45 @@ fn in_words(kind: Kind, before: Option<&Value>, after: Option<&Value>) -> String
 /// The files a configuration comes from, there or not: its own, the folder of drop-ins and what is in it, and
 /// every file that a setting names and a reload may take anew.
 pub(super) fn files(path: Option<&Path>, loaded: &Loaded) -> Vec<PathBuf> {
-    let named = fixed().filter(|(setting, _)| setting.kind.names_files() && !setting.at_start);
-    let named = named.flat_map(|(_, path)| match path.find(loaded.settings.values()) {
-        Some(Value::Array(_, items)) => items.iter().filter_map(Value::as_str).map(PathBuf::from).collect(),
-        Some(Value::String(_, text)) => vec![PathBuf::from(text)],
-        _ => Vec::new(),
-    });
+    let named = named_files(&loaded.settings).map(|(_, file)| file);
     path.map(files::sources).unwrap_or_default().into_iter().chain(named).collect()
+}
+
+/// What stands in the files that settings name, as one number each: certificates are renewed under one name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contents(BTreeMap<PathBuf, u64>);
+
+impl Contents {
+    /// As it stands now. What cannot be read is left out.
+    pub(super) fn of(settings: &Settings) -> Self {
+        let content = |(_, file): (_, PathBuf)| {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(&fs::read(&file).ok()?);
+            Some((file, hasher.finish()))
+        };
+        Self(named_files(settings).filter_map(content).collect())
+    }
+}
+
+/// The files that both name, and that have another content in `wanted`.
+fn rewritten(running: &Loaded, wanted: &Loaded) -> impl Iterator<Item = String> {
+    let is_other = |file: &PathBuf| {
+        running.contents.0.get(file).is_some_and(|before| wanted.contents.0.get(file) != Some(before))
+    };
+    named_files(&wanted.settings)
+        .filter(move |(_, file)| is_other(file))
+        .map(|(setting, file)| format!("{}: another content in {}", setting.key, file.display()))
+}
+
+/// The files that settings name and a reload may take anew.
+fn named_files(settings: &Settings) -> impl Iterator<Item = (&'static Setting, PathBuf)> {
+    let named = fixed().filter(|(setting, _)| setting.kind.names_files() && !setting.at_start);
+    named.flat_map(|(setting, path)| {
+        let texts = match path.find(settings.values()) {
+            Some(Value::Array(_, items)) => items.iter().filter_map(Value::as_str).collect(),
+            Some(Value::String(_, text)) => vec![text.as_str()],
+            _ => Vec::new(),
+        };
+        texts.into_iter().map(|text| (setting, PathBuf::from(text))).collect::<Vec<_>>()
+    })
 }

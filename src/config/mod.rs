@@ -44,6 +44,7 @@ use crate::telemetry::audit::AuditOptions;
 use crate::telemetry::log::LogOptions;
 use crate::telemetry::metrics::MetricsOptions;
 use crate::upstream::UpstreamOptions;
+use change::Contents;
 use figment::value::Value;
 use settings::{Layer, Settings};
 use written::KeyPath;
@@ -90,6 +91,7 @@ pub struct Loaded {
     /// The configuration.
     pub config: Config,
     settings: Settings,
+    contents: Contents,
     /// None where it was never in a place of its own.
     source: Option<Source>,
 }
@@ -173,6 +175,7 @@ pub fn load_with_origins(
     let mut loaded = assemble(&files, environment.iter().cloned(), problems)?;
     loaded.source = Some(Source { path: path.map(Path::to_owned), environment });
     loaded.config.warnings.extend(files::open_secrets(&loaded.settings));
+    loaded.contents = Contents::of(&loaded.settings);
     loaded.config.upstream = loaded
         .config
         .upstream
@@ -247,7 +250,7 @@ fn assemble(
         return Err(ConfigErrors(problems));
     }
     match compile::compile(&settings) {
-        Ok(config) => Ok(Loaded { config, settings, source: None }),
+        Ok(config) => Ok(Loaded { config, settings, contents: Contents::default(), source: None }),
         Err(problem) => Err(ConfigErrors(vec![problem])),
     }
 }

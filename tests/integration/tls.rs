@@ -246,6 +246,9 @@ fn a_reload_takes_certificates_anew_or_not_at_all() {
     app.reload();
     assert!(answers("two.test"));
     assert_eq!(before.ask(&get()).status, 200, "it keeps what it began with");
+    assert_eq!(app.metrics().sum("config_reloads_total", &[("outcome", "applied")]), 1.0);
+    app.reload();
+    assert_eq!(app.metrics().sum("config_reloads_total", &[("outcome", "unchanged")]), 1.0);
     std::fs::write(&key, "").unwrap();
     app.reload();
     assert_eq!(app.metrics().sum("config_reloads_total", &[("outcome", "invalid")]), 1.0);
