@@ -5,7 +5,7 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Uri};
+use http::{Method, Request, Uri, Version};
 use karbor_admission::karbor::target::Target;
 use karbor_admission::wire::{HeadLimits, Refusal, read_head};
 
@@ -67,14 +67,16 @@ const IDENTITY: &[&str] = &[
 /// The first byte chooses the direction; the rest is a request head, or the field lines of an answer.
 pub fn check(data: &[u8]) {
     let Some((choice, rest)) = data.split_first() else { return };
+    let (secure, http2) = (choice & 64 != 0, choice & 128 != 0);
     match choice % 3 {
         0 => check_answer(rest),
-        trusted => check_request(rest, trusted == 1),
+        trusted => check_request(rest, trusted == 1, secure, http2),
     }
 }
 
-fn check_request(head: &[u8], trusted: bool) {
-    let Some(given) = read(head) else { return };
+fn check_request(head: &[u8], trusted: bool, secure: bool, http2: bool) {
+    let Some(mut given) = read(head) else { return };
+    given.version = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
     let outcome = proxy::check(&given.headers);
     let refused = if given.headers.contains_key("upgrade") {
         Some(Refusal::Upgrade)
@@ -88,7 +90,7 @@ fn check_request(head: &[u8], trusted: bool) {
     if refused.is_some() {
         return;
     }
-    let peer = Peer { trusted, forwarded_for: HeaderValue::from_static("192.0.2.1") };
+    let peer = Peer { trusted: trusted.into(), secure, forwarded_for: HeaderValue::from_static("192.0.2.1") };
     let mut sent = Request::new(()).into_parts().0;
     sent.clone_from(&given);
     let authority = target.authority().cloned();
@@ -101,7 +103,8 @@ fn check_request(head: &[u8], trusted: bool) {
         |authority| HeaderValue::from_str(authority.as_str()).ok(),
     );
     assert!(host.iter().all(|host| host.as_bytes().iter().all(is_host_byte)), "no host: {host:?}");
-    check_sent(&given.headers, &sent.headers, host.as_ref(), &peer);
+    assert_eq!(sent.version, Version::HTTP_11);
+    check_sent(&given, &sent.headers, host.as_ref(), &peer);
 }
 
 /// In an absolute target the library also takes what RFC 3986 calls sub-delims.
@@ -133,7 +136,9 @@ fn map<'f>(fields: impl Iterator<Item = (&'f [u8], &'f [u8])>) -> HeaderMap {
 }
 
 /// What Karbor gets: ours at the end, its own framing, and the rest as it was.
-fn check_sent(given: &HeaderMap, sent: &HeaderMap, host: Option<&HeaderValue>, peer: &Peer) {
+fn check_sent(given: &Parts, sent: &HeaderMap, host: Option<&HeaderValue>, peer: &Peer) {
+    let via = if given.version == Version::HTTP_2 { "2.0 karbor-admission" } else { "1.1 karbor-admission" };
+    let (given, trusted) = (&given.headers, peer.trusted.get());
     for name in HOP.iter().chain(&["content-length", "expect"]) {
         assert!(!sent.contains_key(*name), "{name} travels on");
     }
@@ -146,13 +151,16 @@ fn check_sent(given: &HeaderMap, sent: &HeaderMap, host: Option<&HeaderValue>, p
         expected.extend(value.as_ref().map(HeaderValue::as_bytes));
         assert_eq!(values(sent, name), expected, "{name}");
     };
-    ours("via", Some(HeaderValue::from_static("1.1 karbor-admission")), true);
-    ours("x-forwarded-for", Some(peer.forwarded_for.clone()), peer.trusted);
-    ours("forwarded", Some(peer.forwarded(host)), peer.trusted);
+    ours("via", Some(HeaderValue::from_static(via)), true);
+    ours("x-forwarded-for", Some(peer.forwarded_for.clone()), trusted);
+    ours("forwarded", Some(peer.forwarded(host)), trusted);
     for name in ["x-forwarded-host", "x-forwarded-proto"] {
-        let theirs = peer.trusted && given.contains_key(name) && !named.contains(&name.to_owned());
-        let value =
-            if name == "x-forwarded-host" { host.cloned() } else { Some(HeaderValue::from_static("http")) };
+        let theirs = trusted && given.contains_key(name) && !named.contains(&name.to_owned());
+        let value = if name == "x-forwarded-host" {
+            host.cloned()
+        } else {
+            Some(HeaderValue::from_static(peer.scheme()))
+        };
         ours(name, value.filter(|_| !theirs), theirs);
     }
     let special = ["host", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded"];
@@ -164,7 +172,7 @@ fn check_sent(given: &HeaderMap, sent: &HeaderMap, host: Option<&HeaderValue>, p
             || matches!(name, "content-length" | "expect")
             || named.contains(&name.to_owned())
             || identity
-            || (forwarding && !peer.trusted);
+            || (forwarding && !trusted);
         let expected = if goes { Vec::new() } else { values(given, name) };
         assert_eq!(values(sent, name), expected, "{name}");
     }

@@ -10,17 +10,25 @@ mod headers;
 
 /// Who the client is, as far as headers say it.
 pub(super) mod peer {
+    use std::cell::Cell;
+
     use http::HeaderValue;
 
     pub(crate) struct Peer {
-        pub(crate) trusted: bool,
+        pub(crate) trusted: Cell<bool>,
+        pub(crate) secure: bool,
         pub(crate) forwarded_for: HeaderValue,
     }
 
     impl Peer {
+        pub(crate) fn scheme(&self) -> &'static str {
+            if self.secure { "https" } else { "http" }
+        }
+
         pub(crate) fn forwarded(&self, host: Option<&HeaderValue>) -> HeaderValue {
             let host = host.and_then(|host| host.to_str().ok()).unwrap_or("none");
-            HeaderValue::from_str(&format!("for=192.0.2.1;host=\"{host}\";proto=http")).expect("a value")
+            HeaderValue::from_str(&format!("for=192.0.2.1;host=\"{host}\";proto={}", self.scheme()))
+                .expect("a value")
         }
     }
 }

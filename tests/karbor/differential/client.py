@@ -4,8 +4,14 @@ import selectors
 import socket
 import time
 
-# Without a sign of life for so long a connection waits for bytes that the case does not have.
+# Without a sign of life for so long, while others show some, a connection waits for bytes that the case does not have.
 IDLE = 1.5
+# As long, where no other case is left to tell a connection that waits from a machine that is busy.
+ALONE = 4.0
+# As long, where none shows any: then it is the machine.
+STALLED = 60.0
+# So many signs of other connections show that the machine is not what it waits for.
+SIGNS = 48
 # Then it is told that none will come, and the proxy has this long to end it.
 LAST = 5.0
 
@@ -93,7 +99,7 @@ class Connection:
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.connect_ex(address)
-        self.since = time.monotonic()
+        self.since, self.signs = time.monotonic(), 0
 
     def write(self):
         """Sends one piece or what of it finds room; whether there is more."""
@@ -115,6 +121,7 @@ class Client:
 
     def __init__(self, address, at_once=48, idle=IDLE):
         self.address, self.at_once, self.idle = address, at_once, idle
+        self.signs = 0
 
     def play(self, cases):
         """Each case played, in no order."""
@@ -128,11 +135,14 @@ class Client:
                     exhausted = True
                     break
                 connection = Connection(case, self.address)
+                connection.signs = self.signs
                 open_ones.add(connection)
                 selector.register(connection.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, connection)
             if not open_ones:
                 return
             for key, events in selector.select(0.05):
+                self.signs += 1
+                key.data.signs = self.signs
                 played = self.progress(selector, key.data, events)
                 if played:
                     open_ones.remove(key.data)
@@ -140,13 +150,18 @@ class Client:
             now = time.monotonic()
             if now - looked > 0.05:
                 looked = now
-                for connection in [one for one in open_ones if now - one.since > (LAST if one.told else self.idle)]:
+                for connection in [one for one in open_ones if now - one.since > self.patience(one, exhausted)]:
                     if connection.told:
                         selector.unregister(connection.socket)
                         open_ones.remove(connection)
                         yield connection.played(settled=False, hung=True)
                     else:
                         self.tell(connection)
+
+    def patience(self, connection, exhausted):
+        if self.signs - connection.signs >= SIGNS:
+            return LAST if connection.told else self.idle
+        return max(ALONE, LAST if connection.told else 0) if exhausted else STALLED
 
     @staticmethod
     def tell(connection):
