@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use karbor_admission::karbor::request_id::GlobalRequestId;
 use karbor_admission::karbor::route::RouteKind;
 use karbor_admission::karbor::{CheckpointId, ProviderId, TenantId};
 use karbor_admission::policy::{
@@ -25,7 +26,7 @@ use karbor_admission::telemetry::metrics::{
     LedgerOutcome, MethodClass, MetricsHub, MetricsOptions, Move, Outcome, Probe, Reload, Side, Unfilled,
     Unkept, UpstreamFailure,
 };
-use karbor_admission::wire::Refusal;
+use karbor_admission::wire::{Refusal, SpanId, TraceId};
 use serde_json::Value;
 
 fn document(name: &str) -> String {
@@ -205,6 +206,9 @@ fn full_line(key_names: KeyNames) -> Value {
     log.record(&AuditLine {
         time: SystemTime::now(),
         request_id: "req-1",
+        global_request_id: Some(GlobalRequestId::of(1)),
+        trace_id: TraceId::of(1),
+        parent_span_id: SpanId::of(1),
         peer: std::net::IpAddr::from([192, 0, 2, 7]).into(),
         certificate: Some("CN=backup"),
         tenant: Some(&TenantId::new("t")),

@@ -13,7 +13,7 @@ use super::caller::Caller;
 use super::owed::owed;
 use super::peer::Peer;
 use super::read::{Place, ask_for_readable, is_readable};
-use super::{AnswerBody, Proxy, RequestBody, forward, headers};
+use super::{AnswerBody, Proxy, RequestBody, forward, headers, request_id};
 use crate::karbor::answer::copied_pairs;
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::Exchange;
@@ -38,7 +38,7 @@ pub(super) async fn carry_out(
     (deed, place): (Deed, Place),
 ) -> Response<AnswerBody> {
     let caller = Caller::of(&parts);
-    let told = caller.request_id();
+    let told = request_id::fresh();
     headers::towards_karbor(&mut parts, target, &peer, &proxy.options.identity_headers);
     if deed == Deed::Copy {
         ask_for_readable(&mut parts.headers);
@@ -111,7 +111,7 @@ async fn copied(
     if let (Some(ledger), Some(copied)) = (&proxy.ledger, copied_pairs(&body)) {
         let provider = copied.provider.as_ref().unwrap_or(&place.provider);
         let plan = copied.plan.as_deref().unwrap_or_default();
-        let request_id = caller.request_id();
+        let request_id = request_id::lasting(exchange.lineage(), &caller.answered_id(&parts.headers));
         let noted = ledger.copied(&place.tenant, provider, plan, &copied.pairs, &request_id);
         let _told = proxy.ask(LedgerOperation::Copy, noted).await;
     }

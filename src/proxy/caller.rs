@@ -11,30 +11,24 @@ use crate::upstream::Failure;
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     method: Method,
-    request_id: Option<Box<str>>,
 }
 
 impl Caller {
     pub(super) fn of(parts: &Parts) -> Self {
-        Self { method: parts.method.clone(), request_id: request_id::given(&parts.headers).map(Into::into) }
+        Self { method: parts.method.clone() }
     }
 
     pub(super) fn method(&self) -> &str {
         self.method.as_str()
     }
 
-    /// The id the client gave, or a fresh one.
-    pub(super) fn request_id(&self) -> String {
-        self.request_id.as_deref().map_or_else(request_id::fresh, Into::into)
-    }
-
     /// The id by which an answer of Karbor's names the request; ours, if it has none.
     pub(super) fn answered_id(&self, headers: &HeaderMap) -> String {
-        request_id::given(headers).map_or_else(|| self.request_id(), str::to_owned)
+        request_id::answered(headers).map_or_else(request_id::fresh, |id| id.to_string())
     }
 
     /// Karbor gave no answer.
     pub(super) fn fail(&self, proxy: &Proxy, exchange: Exchange, failure: &Failure) -> Response<AnswerBody> {
-        forward::fail(proxy, exchange, failure, &self.method, &self.request_id())
+        forward::fail(proxy, exchange, failure, &self.method, &request_id::fresh())
     }
 }

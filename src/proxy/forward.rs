@@ -7,6 +7,7 @@ use http::response;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use tracing::field;
 
 use super::caller::Caller;
 use super::cause::{broke_off, refusal_in};
@@ -125,9 +126,7 @@ pub(super) fn whole(mut exchange: Exchange, mut parts: response::Parts, body: By
 /// Notes Karbor's answer down, and makes its head one for the client.
 pub(super) fn note_answer(exchange: &mut Exchange, parts: &mut response::Parts) {
     exchange.karbor_answered(parts.status.as_u16());
-    if let Some(request_id) = request_id::given(&parts.headers) {
-        exchange.names_request(request_id);
-    }
+    exchange.names_request(|| request_id::answered(&parts.headers));
     headers::towards_client(&mut parts.headers);
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
@@ -149,10 +148,14 @@ pub(super) fn fail(
         return respond::refusal(exchange, refusal, request_id);
     }
     if let Some(held_back) = proxy.failures.admit() {
+        let lineage = exchange.lineage();
         tracing::warn!(
             error = %chain(failure),
             hint = failure.hint(),
             request_id,
+            global_request_id = lineage.global_request_id.map(field::display),
+            trace_id = lineage.parent.map(|parent| field::display(parent.trace_id)),
+            parent_span_id = lineage.parent.map(|parent| field::display(parent.span_id)),
             outcome_unknown = failure.was_sent(),
             held_back,
             "karbor gave no answer"

@@ -11,9 +11,9 @@ use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
-use super::{AnswerBody, BodyFault, Peer, Proxy, peer, request_id, respond};
+use super::{AnswerBody, BodyFault, Peer, Proxy, lineage, peer, request_id, respond};
 use crate::server::{Handler, Stay};
-use crate::telemetry::exchange::{Client, Exchange};
+use crate::telemetry::exchange::{Client, Exchange, Lineage};
 use crate::telemetry::metrics::{ConnectionRefusal, Handshake};
 use crate::wire::{Origin, Refusal};
 
@@ -76,7 +76,8 @@ impl Handler for Front {
 
     fn refuse(&self, peer: &Peer, refusal: Refusal) -> Bytes {
         let request_id = request_id::fresh();
-        let mut exchange = Exchange::open(self.current.borrow().desk.clone(), &peer.client, "");
+        let mut exchange =
+            Exchange::open(self.current.borrow().desk.clone(), &peer.client, "", Lineage::default());
         exchange.judge(&request_id, "", None);
         exchange.refused(refusal);
         let (status, answer) = respond::refusal_on_wire(refusal, &request_id);
@@ -90,9 +91,10 @@ impl Handler for Front {
     }
 
     fn decline(&self, peer: &Peer, head: &Parts, refusal: Refusal) -> Response<AnswerBody> {
-        let request_id = request_id::of(&head.headers);
+        let request_id = request_id::fresh();
         let desk = self.current.borrow().desk.clone();
-        let mut exchange = Exchange::open(desk, &peer.client, head.method.as_str());
+        let mut exchange =
+            Exchange::open(desk, &peer.client, head.method.as_str(), lineage::of(&head.headers));
         exchange.judge(&request_id, head.method.as_str(), None);
         respond::refusal(exchange, refusal, &request_id)
     }

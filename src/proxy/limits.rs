@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::caller::Caller;
 use super::peer::Peer;
 use super::proof::{Proof, prove};
-use super::{AnswerBody, Proxy, forward, headers, respond};
+use super::{AnswerBody, Proxy, forward, headers, request_id, respond};
 use crate::karbor::TenantId;
 use crate::karbor::ascii;
 use crate::karbor::target::{Target, decode_segment};
@@ -51,7 +51,7 @@ pub(super) async fn limits(
     let mut body = Vec::with_capacity(2048);
     // Cannot fail: it is JSON already.
     let _ = ascii::write(&mut body, &document(&tenant, &policy, standings.as_deref()));
-    let mut answer = respond::document(exchange, body, &caller.request_id());
+    let mut answer = respond::document(exchange, body, &request_id::fresh());
     respond::add_warning(&mut answer, unread.then_some(respond::UNREAD_USAGE));
     answer
 }

@@ -17,6 +17,7 @@ mod headers;
 mod keep;
 mod ledger_use;
 mod limits;
+mod lineage;
 mod order;
 mod owed;
 mod peer;
@@ -223,13 +224,15 @@ impl Proxy {
     /// ever polling it, and the record must stand before that.
     fn open(&self, peer: &Peer, request: Request<Incoming>) -> Opened {
         peer.stay.begin();
-        let mut exchange = Exchange::open(self.desk.clone(), &peer.client, request.method().as_str());
+        let lineage = lineage::of(request.headers());
+        let mut exchange =
+            Exchange::open(self.desk.clone(), &peer.client, request.method().as_str(), lineage);
         let (mut parts, body) = request.into_parts();
         let target =
             match headers::check(&parts.headers).and_then(|()| Target::of(std::mem::take(&mut parts.uri))) {
                 Ok(target) => target,
                 Err(refusal) => {
-                    let request_id = request_id::of(&parts.headers);
+                    let request_id = request_id::fresh();
                     exchange.judge(&request_id, parts.method.as_str(), None);
                     return Opened { exchange, parts, body, task: Task::Refuse(refusal, request_id) };
                 }
@@ -248,7 +251,7 @@ impl Proxy {
                 return Opened { exchange, parts, body, task };
             }
         };
-        let request_id = request_id::of(&parts.headers);
+        let request_id = request_id::fresh();
         let subject = judged.subject(self.policy.clone());
         exchange.judge(&request_id, parts.method.as_str(), Some(subject.clone()));
         let case = Case { target, request_id, subject };
@@ -318,7 +321,7 @@ impl Proxy {
                 search::search(&self, exchange, &peer, parts, target, (query, place)).await
             }
             Care::Malformed(error, place) => {
-                let request_id = request_id::of(&parts.headers);
+                let request_id = request_id::fresh();
                 exchange.judge(&request_id, parts.method.as_str(), Some(place.subject(&self)));
                 respond::filter(exchange, error, &request_id)
             }

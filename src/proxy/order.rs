@@ -14,7 +14,7 @@ use super::keep::{self, Draft, Fate, Hold, NotHeld};
 use super::plan::{self, Provider};
 use super::proof::{Digest, Proof, prove};
 use super::read::ask_for_readable;
-use super::{AnswerBody, Proxy, RequestBody, fill, forward, respond};
+use super::{AnswerBody, Proxy, RequestBody, fill, forward, request_id, respond};
 use crate::karbor::ProviderId;
 use crate::karbor::answer::created_checkpoint;
 use crate::policy::Violations;
@@ -80,7 +80,8 @@ impl Order {
                 Err(failure) => return self.fail(&failure),
             }
         }
-        match keep::reserve(&self.proxy, &self.subject, &self.request_id, draft).await {
+        let lasting = request_id::lasting(self.exchange.lineage(), &self.request_id);
+        match keep::reserve(&self.proxy, &self.subject, &lasting, draft).await {
             Ok((hold, over)) => {
                 self.exchange.notes(over.clone());
                 admitted.noted.absorb(over);

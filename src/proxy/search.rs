@@ -21,7 +21,7 @@ use super::headers::{X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::peer::Peer;
 use super::question::question;
 use super::read::{Place, is_readable};
-use super::{AnswerBody, Proxy, RequestBody, forward, headers, respond};
+use super::{AnswerBody, Proxy, RequestBody, forward, headers, request_id, respond};
 use crate::karbor::CheckpointId;
 use crate::karbor::answer::{Seen, Sketch, keep, read_list};
 use crate::karbor::filter::{ListQuery, Term};
@@ -63,7 +63,7 @@ pub(super) async fn search(
         Err(Stop::Answer(answer)) => forward::stream(proxy, exchange, answer),
         Err(Stop::Failure(failure)) => caller.fail(proxy, exchange, &failure),
         Err(Stop::Down) => {
-            let request_id = caller.request_id();
+            let request_id = request_id::fresh();
             exchange.judge(&request_id, caller.method(), Some(place.subject(proxy)));
             respond::refusal(exchange, Refusal::Ledger, &request_id)
         }

@@ -225,17 +225,16 @@ fn passes_on_what_karbor_says_to_a_creation() {
 }
 
 #[test]
-fn keeps_the_clients_request_id_where_karbor_gave_none() {
+fn names_a_request_by_karbors_id_or_its_own() {
     const ID: &str = "req-0f8fad5b-d9cb-469f-a165-70867728950e";
     let stage = stage("");
-    for (given, kept) in [(ID, true), ("req-1", false), ("0f8fad5b-d9cb-469f-a165-70867728950e", false)] {
-        let denied = stage.creation(r#"{"ticket": "1"}"#).field("X-Openstack-Request-Id", given);
-        let reply = stage.ask(&denied);
-        assert_eq!(reply.own_fault(400).codes, ["malformed-key"]);
-        assert_eq!(reply.request_id() == given, kept);
+    for extra_info in [r#"{"ticket": "1"}"#, "null"] {
+        let reply = stage.ask(&stage.creation(extra_info).field("X-Openstack-Request-Id", ID));
+        assert_ne!(reply.request_id(), ID, "the caller's is that of the whole, and goes on");
+        let line = stage.app.audit_of(&reply);
+        assert_eq!(
+            (&line["request_id"], &line["global_request_id"]),
+            (&reply.request_id().into(), &ID.into())
+        );
     }
-    let admitted = stage.ask(&stage.creation("null").field("X-Openstack-Request-Id", ID));
-    assert_ne!(admitted.request_id(), ID, "the stand-in gives its own");
-    let line = stage.end().pop().unwrap();
-    assert_eq!(line["request_id"], admitted.request_id());
 }

@@ -10,7 +10,7 @@
 //! `proxy_protocol` whom a balancer speaks for; `http2` the same proxy by HTTP/2, and its floods; `drain` what its
 //! clients see; `reload` another configuration while it runs; `upgrade` one process after the other, and what the
 //! service manager is told; `departures` clients that leave; `slow` clients that dribble; `observability` audit lines,
-//! metrics, log.
+//! metrics, log; `traces` what a caller says that its request is part of.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
@@ -35,6 +35,7 @@ mod stances;
 mod streams;
 mod support;
 mod tls;
+mod traces;
 mod update;
 mod upgrade;
 mod upstream_counts;

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use http::{HeaderName, HeaderValue, Method, Uri};
-use karbor_admission::wire::{Framing, Head, HeadLimits, Refused, read_head};
+use karbor_admission::wire::{Framing, Head, HeadLimits, Refused, TraceParent, read_head};
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::sample::{Index, select};
 
@@ -219,6 +219,15 @@ fn split<'a>(bytes: &'a [u8], end: &[u8]) -> Vec<&'a [u8]> {
     lines
 }
 
+/// What is read of it reads the same again.
+fn check_traceparent(value: &[u8]) {
+    if let Some(read) = TraceParent::read(value) {
+        let again = read.to_string();
+        assert_eq!(TraceParent::read(again.as_bytes()), Some(read), "{value:?}");
+        assert!(value[2..52].starts_with(&again.as_bytes()[2..52]), "{value:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn parts_do_not_matter(
@@ -285,6 +294,18 @@ proptest! {
     ) {
         check_agreement(&bytes);
         check_parts(&bytes, &cut(&bytes, &cuts), limits);
+    }
+
+    #[test]
+    fn a_traceparent_is_handed_on_as_it_was_read(
+        bytes in proptest::collection::vec(any::<u8>(), 0..80), at in any::<Index>(), byte in any::<u8>(),
+    ) {
+        check_traceparent(&bytes);
+        let mut near = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_vec();
+        let at = at.index(near.len());
+        near[at] = byte;
+        check_traceparent(&near);
+        check_traceparent(&[&near, &bytes[..]].concat());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Denials by quota: the status, and when it pays to try again.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use http::header::RETRY_AFTER;
 use super::super::respond;
 use crate::policy::{Enforcement, Measure, Rule, Violation, Violations};
 use crate::telemetry::audit::{AuditLog, AuditOptions, AuditSink, KeyNames};
-use crate::telemetry::exchange::{Desk, Exchange};
+use crate::telemetry::exchange::{Client, Desk, Exchange, Lineage};
 use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
 
 fn exchange() -> Exchange {
@@ -19,7 +20,8 @@ fn exchange() -> Exchange {
     let options = AuditOptions { sink: AuditSink::None, key_names: KeyNames::Plain, queue_lines: 1 };
     let (audit, _writer) = AuditLog::open(&options, hub.audit_counters()).unwrap();
     let desk = Desk { metrics: Rc::new(hub.worker().unwrap()), audit, cut: Arc::default() };
-    Exchange::open(Rc::new(desk), [127, 0, 0, 1].into(), "POST")
+    let client = Client { origin: IpAddr::from([127, 0, 0, 1]).into(), secure: false, certificate: None };
+    Exchange::open(Rc::new(desk), &client, "POST", Lineage::default())
 }
 
 fn violation(rule: Rule, enforcement: Enforcement, quota: Measure) -> Violation {

@@ -1,5 +1,7 @@
-//! What becomes of the headers of a request and its answer: `headers`; and of their sender: `peers`.
+//! What becomes of the headers of a request and its answer: `headers`; of their sender: `peers`; and what denials
+//! by quota say: `denials`.
 
+mod denials;
 mod headers;
 mod peers;
 

@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use crate::karbor::request_id::GlobalRequestId;
 use crate::karbor::route::RouteKind;
 use crate::karbor::{CheckpointId, ProviderId, TenantId, ascii};
 use crate::policy::{Charge, Enforcement, Measure, Violation, Violations};
-use crate::wire::{Origin, Refusal};
+use crate::wire::{Origin, Refusal, SpanId, TraceId};
 
 /// The version of the format, in every line as `v`. Fields may be added within a version.
 pub const FORMAT_VERSION: u8 = 1;
@@ -89,6 +90,12 @@ pub struct AuditLine<'a> {
     pub time: SystemTime,
     /// The id in the answer's `X-Openstack-Request-Id`.
     pub request_id: &'a str,
+    /// The id that the caller handed on.
+    pub global_request_id: Option<GlobalRequestId>,
+    /// The trace that it is part of.
+    pub trace_id: Option<TraceId>,
+    /// The caller's part of that trace.
+    pub parent_span_id: Option<SpanId>,
     /// The client's end of the connection.
     pub peer: Origin,
     /// The subject of its certificate.
@@ -149,6 +156,9 @@ impl AuditLine<'_> {
             v: FORMAT_VERSION,
             time: timestamp(self.time),
             request_id: cut(self.request_id),
+            global_request_id: self.global_request_id,
+            trace_id: self.trace_id,
+            parent_span_id: self.parent_span_id,
             peer: self.peer,
             client_certificate: self.certificate.map(cut),
             tenant: self.tenant.map(|tenant| cut(tenant.as_str())),
@@ -184,6 +194,12 @@ struct Form<'a> {
     v: u8,
     time: String,
     request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    global_request_id: Option<GlobalRequestId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<TraceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_span_id: Option<SpanId>,
     peer: Origin,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_certificate: Option<&'a str>,

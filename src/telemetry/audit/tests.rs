@@ -70,6 +70,9 @@ fn line(request_id: &str) -> AuditLine<'_> {
     AuditLine {
         time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
         request_id,
+        global_request_id: None,
+        trace_id: None,
+        parent_span_id: None,
         peer: IpAddr::from([192, 0, 2, 7]).into(),
         certificate: None,
         tenant: None,

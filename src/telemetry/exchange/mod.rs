@@ -3,6 +3,7 @@
 //! Whoever holds the record tells it what happens; when it is dropped, it is written. So a client that
 //! leaves, or a task that ends badly, leaves a trace like any other. Decides nothing.
 
+mod lineage;
 mod writing;
 
 use std::fmt;
@@ -11,8 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+pub use lineage::Lineage;
+
 use super::audit::AuditLog;
 use super::metrics::{Direction, MethodClass, Side, UpstreamFailure, WorkerMetrics};
+use crate::karbor::request_id::GlobalRequestId;
 use crate::karbor::route::RouteKind;
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
 use crate::policy::{Charge, Policy, Violations};
@@ -51,6 +55,7 @@ pub struct Exchange {
     desk: Rc<Desk>,
     peer: Origin,
     certificate: Option<Rc<str>>,
+    lineage: Lineage,
     method: MethodClass,
     route: Option<RouteKind>,
     started: Instant,
@@ -113,12 +118,13 @@ pub struct Subject {
 impl Exchange {
     /// A request has begun.
     #[must_use]
-    pub fn open(desk: Rc<Desk>, client: &Client, method: &str) -> Self {
+    pub fn open(desk: Rc<Desk>, client: &Client, method: &str, lineage: Lineage) -> Self {
         desk.metrics.in_flight_started();
         Self {
             desk,
             peer: client.origin,
             certificate: client.certificate.clone(),
+            lineage,
             method: MethodClass::of(method),
             route: None,
             started: Instant::now(),
@@ -135,6 +141,12 @@ impl Exchange {
             client_left: false,
             judged: None,
         }
+    }
+
+    /// What it is part of.
+    #[must_use]
+    pub const fn lineage(&self) -> &Lineage {
+        &self.lineage
     }
 
     /// What Karbor would make of it is known.
@@ -242,10 +254,12 @@ impl Exchange {
         }
     }
 
-    /// Karbor gave the request an id of its own.
-    pub fn names_request(&mut self, request_id: &str) {
-        if let Some(judged) = &mut self.judged {
-            judged.request_id = request_id.into();
+    /// Karbor may have given the request an id of its own; looked for where it will be written.
+    pub fn names_request(&mut self, request_id: impl FnOnce() -> Option<GlobalRequestId>) {
+        if let Some(judged) = &mut self.judged
+            && let Some(request_id) = request_id()
+        {
+            judged.request_id = request_id.to_string().into();
         }
     }
 

@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
+use tracing::field;
+
 use super::{Course, Exchange, Judged};
 use crate::karbor::route::RouteKind;
 use crate::telemetry::audit::{AuditLine, AuditVerdict};
@@ -84,6 +86,9 @@ impl Exchange {
             milliseconds,
             tenant = subject.map(|subject| subject.tenant.as_str()),
             request_id = judged.map(|judged| &*judged.request_id),
+            global_request_id = self.lineage.global_request_id.map(field::display),
+            trace_id = self.lineage.parent.map(|parent| field::display(parent.trace_id)),
+            parent_span_id = self.lineage.parent.map(|parent| field::display(parent.span_id)),
             peer = %self.peer,
             "exchange"
         );
@@ -103,6 +108,9 @@ impl Exchange {
         self.desk.audit.record(&AuditLine {
             time: SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH),
             request_id: &judged.request_id,
+            global_request_id: self.lineage.global_request_id,
+            trace_id: self.lineage.parent.map(|parent| parent.trace_id),
+            parent_span_id: self.lineage.parent.map(|parent| parent.span_id),
             peer: self.peer,
             certificate: self.certificate.as_deref(),
             tenant: subject.map(|subject| &subject.tenant),
