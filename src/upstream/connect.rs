@@ -93,7 +93,7 @@ impl fmt::Debug for Secure {
 ///
 /// # Errors
 /// When none does, or TLS is not agreed on.
-pub async fn reach(endpoint: &Endpoint, tls: Option<&Tls>, most: Duration) -> Result<Stream, Failure> {
+pub(super) async fn reach(endpoint: &Endpoint, tls: Option<&Tls>, most: Duration) -> Result<Stream, Failure> {
     let address = || endpoint.to_string();
     let secure = Secure::of(endpoint, tls).map_err(|source| Failure::Tls { address: address(), source })?;
     let dials = match (Dial::fixed(endpoint), endpoint.authority()) {

@@ -1,10 +1,11 @@
 //! Karbor, as a place: endpoints and their health, the connections to them, and one request on its way there.
 //!
 //! One for each worker. In reading order: `options` what it is told; `roster` where a request goes, by `address` and
-//! `health`; `journey` how it moves on; `attempt` one request on one connection. Leaves what a request means, and
+//! `health`; `journey` how it moves on; `attempt` one request on one connection; `ask` one apart from all that. Leaves what a request means, and
 //! what a failure is to the client, to `proxy`.
 
 mod address;
+mod ask;
 mod attempt;
 mod connect;
 mod failure;
@@ -33,7 +34,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-pub use connect::reach;
+pub use ask::{Patience, ask};
 pub use failure::Failure;
 pub use options::{EjectionRules, Endpoint, Places, ProbeOptions, UpstreamOptions};
 pub use pool::Lease;

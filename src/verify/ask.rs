@@ -2,26 +2,23 @@
 //!
 //! Leaves what to ask, and what the answers mean, to the parent.
 
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::Empty;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::upstream::{Endpoint, Tls, TlsError, TlsFiles, reach};
+use crate::upstream::{Endpoint, Patience, Tls, TlsError, TlsFiles, ask};
 
-/// For one question, the whole answer included.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// For one connection.
-const TO_CONNECT: Duration = Duration::from_secs(10);
-/// The most bytes of an answer. A list of 1000 checkpoints of large plans is far below.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// For one question. A list of 1000 checkpoints of large plans is far below so many bytes.
+const PATIENCE: Patience = Patience {
+    to_connect: Duration::from_secs(10),
+    in_all: Duration::from_secs(60),
+    most_bytes: 64 * 1024 * 1024,
+};
 
 /// Karbor could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -86,31 +83,10 @@ impl Karbor {
             .header(header::HOST, self.endpoint.host_header())
             .header("x-auth-token", self.token.clone())
             .header(header::ACCEPT, "application/json")
-            .body(Empty::new())
+            .body(Empty::<Bytes>::new())
             .map_err(|_unusable| AskError::Path(path.to_owned()))?;
-        let late = || Err(io::Error::from(io::ErrorKind::TimedOut).into());
-        let asked = async { tokio::time::timeout(PATIENCE, self.exchange(request)).await };
-        let answer = self.runtime.block_on(asked).unwrap_or_else(|_elapsed| late());
+        let answer = self.runtime.block_on(ask(&self.endpoint, self.tls.as_ref(), request, PATIENCE));
         answer.map_err(|error| AskError::Exchange(self.endpoint.to_string(), error))
-    }
-
-    async fn exchange(&self, request: Request<Empty<Bytes>>) -> Exchanged {
-        let stream = reach(&self.endpoint, self.tls.as_ref(), TO_CONNECT).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let answered = async {
-            let (parts, body) = sender.send_request(request).await?.into_parts();
-            let body = Limited::new(body, MOST_BYTES).collect().await?.to_bytes();
-            Ok((parts.status, body))
-        };
-        tokio::pin!(answered);
-        tokio::select! {
-            answer = &mut answered => answer,
-            ended = connection => {
-                ended?;
-                // What was read before the end is still to be had.
-                answered.await
-            }
-        }
     }
 }
 
@@ -130,8 +106,6 @@ fn place(url: &str) -> Option<(Endpoint, String)> {
     };
     Some((endpoint, uri.path().trim_end_matches('/').to_owned()))
 }
-
-type Exchanged = Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>>;
 
 #[cfg(test)]
 mod tests {

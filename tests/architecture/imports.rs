@@ -81,10 +81,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "ledger",
             // One way to connect, whoever asks.
             "upstream::Endpoint",
+            "upstream::Patience",
             "upstream::Tls",
             "upstream::TlsError",
             "upstream::TlsFiles",
-            "upstream::reach",
+            "upstream::ask",
         ],
     ),
     ("demo", INSIDE),
