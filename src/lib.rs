@@ -12,6 +12,7 @@
 //! | leaves | [`drain`], [`signals`] | nothing of ours |
 //! | services | [`telemetry`], [`ledger`] | `telemetry` → core, `drain`; `ledger` → `karbor`, `policy` |
 //! | shell | [`upstream`], [`server`], [`proxy`] | `server`, `upstream` → `wire`, `drain`, `telemetry`; `proxy` → core, services, `upstream`, `server`'s handler, `drain` |
+//! | beside | [`otlp`] | `wire`, `telemetry`, and of `upstream` the way to ask |
 //! | edge | [`admin`], [`config`] | `admin` → `telemetry`, `drain`; `config` → core and the options structs of the parts |
 //! | by hand | [`verify`] | `karbor`, `ledger` |
 //! | wiring | [`app`], [`demo`] | everything; nobody imports `app` but `main` and the tests |
@@ -27,6 +28,7 @@ pub mod signals;
 pub mod ledger;
 pub mod telemetry;
 
+pub mod otlp;
 pub mod proxy;
 pub mod server;
 pub mod upstream;

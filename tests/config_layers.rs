@@ -146,7 +146,7 @@ fn wrong_variables() {
         "environment KARBOR_ADMISSION_SERVER_LISTEN: `server_listen`: no such setting\n  hint: two underscores between levels: KARBOR_ADMISSION_SERVER__LISTEN",
     );
     // Another program's, or one level too few.
-    let sections = "one of server, admin, reload, log, audit, metrics, upstream, ledger, policy, limits, quotas, groups, tenants";
+    let sections = "one of server, admin, reload, log, audit, metrics, traces, upstream, ledger, policy, limits, quotas, groups, tenants";
     for (name, known) in [("BIN", sections), ("SERVER_LISTN", sections), ("LOGS", "did you mean `log`?")] {
         let lowered = name.to_ascii_lowercase();
         check_wrong(
@@ -190,7 +190,7 @@ fn wrong_variables() {
     check_wrong(
         "",
         &[("", "5")],
-        "environment KARBOR_ADMISSION_: `\"\"`: no such setting\n  hint: settings have two underscores between levels, as in KARBOR_ADMISSION_SERVER__LISTEN; one of server, admin, reload, log, audit, metrics, upstream, ledger, policy, limits, quotas, groups, tenants",
+        "environment KARBOR_ADMISSION_: `\"\"`: no such setting\n  hint: settings have two underscores between levels, as in KARBOR_ADMISSION_SERVER__LISTEN; one of server, admin, reload, log, audit, metrics, traces, upstream, ledger, policy, limits, quotas, groups, tenants",
     );
 }
 

@@ -92,7 +92,7 @@ fn a_missing_level_is_hinted_at() {
         "1: `quotas.t`: no such setting\n  hint: for one tenant: `[tenants.t.quotas]`",
     );
     for text in ["[budget]\nentries = 1", "[budget]"] {
-        let sections = "one of server, admin, reload, log, audit, metrics, upstream, ledger, policy, limits, quotas, groups, tenants";
+        let sections = "one of server, admin, reload, log, audit, metrics, traces, upstream, ledger, policy, limits, quotas, groups, tenants";
         check(text, &format!("1: `budget`: no such setting\n  hint: {sections}"));
     }
     check(

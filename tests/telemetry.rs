@@ -23,8 +23,8 @@ use karbor_admission::telemetry::audit::{
 };
 use karbor_admission::telemetry::metrics::{
     AuditDrop, BuildInfo, ConnectionRefusal, Direction, FAMILIES, Handshake, Kind, LedgerOperation,
-    LedgerOutcome, MethodClass, MetricsHub, MetricsOptions, Move, Outcome, Probe, Reload, Side, Unfilled,
-    Unkept, UpstreamFailure,
+    LedgerOutcome, MethodClass, MetricsHub, MetricsOptions, Move, Outcome, Probe, Reload, Side, SpanDrop,
+    Unfilled, Unkept, UpstreamFailure,
 };
 use karbor_admission::wire::{Refusal, SpanId, TraceId};
 use serde_json::Value;
@@ -173,6 +173,7 @@ fn every_label_value_is_documented() {
     check_label("reason", "unfilled_answers_total", &words(Unfilled::ALL, Unfilled::name));
     check_label("reason", "unkept_maps_total", &words(Unkept::ALL, Unkept::name));
     check_label("reason", "audit_dropped_lines_total", &words(AuditDrop::ALL, AuditDrop::name));
+    check_label("reason", "dropped_spans_total", &words(SpanDrop::ALL, SpanDrop::name));
     let text = busy_hub().encode();
     for of in ["limit", "limit_used_ratio"] {
         let start = format!("karbor_admission_{of}{}{{limit=\"", if of == "limit" { "" } else { "_count" });
@@ -208,6 +209,7 @@ fn full_line(key_names: KeyNames) -> Value {
         request_id: "req-1",
         global_request_id: Some(GlobalRequestId::of(1)),
         trace_id: TraceId::of(1),
+        span_id: SpanId::of(2),
         parent_span_id: SpanId::of(1),
         peer: std::net::IpAddr::from([192, 0, 2, 7]).into(),
         certificate: Some("CN=backup"),

@@ -30,6 +30,10 @@ pub enum AppError {
     /// A certificate or a key cannot be used.
     #[error("cannot use the certificates (server.tls)")]
     Tls(#[from] TlsError),
+    /// Spans cannot be exported.
+    #[cfg(feature = "otlp")]
+    #[error("cannot export traces")]
+    Otlp(#[from] crate::otlp::OtlpError),
     /// The metrics contradict each other.
     #[error("cannot set up the metrics")]
     Metrics(#[from] MetricsError),
@@ -63,6 +67,8 @@ impl AppError {
             Self::Audit(_) => Some("the folder of audit.file must exist and be the service's to write to"),
             Self::Ledger(error) => error.hint(),
             Self::Tls(error) => error.hint(),
+            #[cfg(feature = "otlp")]
+            Self::Otlp(_) => Some("is traces.ca_file a PEM file that the service may read?"),
             Self::WorkerEnded => Some("the log says why; this is a fault of the program"),
             Self::Metrics(_) | Self::Thread(_) => None,
         }

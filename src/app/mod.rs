@@ -33,13 +33,19 @@ use crate::admin;
 use crate::config::Loaded;
 use crate::drain::Trigger;
 use crate::ledger::{Ledger, LedgerThread};
+#[cfg(feature = "otlp")]
+use crate::otlp::Exporter;
 use crate::proxy::Budget;
 use crate::server::{self, Listen, Room};
 use crate::telemetry::audit::{AuditLog, AuditWriter};
 use crate::telemetry::metrics::{BuildInfo, MetricsHub};
+use crate::telemetry::spans::Spans;
 
 /// How long the ledger may take for what it was still asked.
 const LAST_LEDGER_WORK: Duration = Duration::from_secs(5);
+/// How long the collector may take for the last spans.
+#[cfg(feature = "otlp")]
+const LAST_SPANS: Duration = Duration::from_secs(3);
 /// How long the audit writer may take for its last lines.
 const LAST_AUDIT_LINES: Duration = Duration::from_secs(5);
 
@@ -52,6 +58,9 @@ pub struct App {
     hub: MetricsHub,
     audit: AuditLog,
     audit_writer: AuditWriter,
+    spans: Spans,
+    #[cfg(feature = "otlp")]
+    exporter: Option<Exporter>,
     ledger: Option<(Ledger, LedgerThread)>,
 }
 
@@ -72,10 +81,32 @@ impl App {
         hub.set_usage(&[])?;
         let (audit, audit_writer) = AuditLog::open(&config.audit, hub.audit_counters())?;
         let ledger = config.ledger.as_ref().map(Ledger::open).transpose()?;
+        #[cfg(feature = "otlp")]
+        let (spans, exporter) = config
+            .otlp
+            .as_ref()
+            .map(|options| Exporter::start(options, hub.span_counters()))
+            .transpose()?
+            .map_or_else(Default::default, |(spans, exporter)| (spans, Some(exporter)));
         if ledger.is_none() {
             tracing::info!("the ledger is off: maps are judged and not kept, quotas and filters do nothing");
         }
-        Ok(Self { loaded, launch, server, admin, hub, audit, audit_writer, ledger })
+        Ok(Self {
+            loaded,
+            launch,
+            server,
+            admin,
+            hub,
+            audit,
+            audit_writer,
+            #[cfg(feature = "otlp")]
+            spans,
+            #[cfg(not(feature = "otlp"))]
+            spans: Spans::default(),
+            #[cfg(feature = "otlp")]
+            exporter,
+            ledger,
+        })
     }
 
     /// Where clients connect.
@@ -114,6 +145,7 @@ impl App {
             live: live.subscribe(),
             hub: self.hub,
             audit: self.audit,
+            spans: self.spans,
             trigger: Trigger::default(),
             room: Room::of(config.server.max_connections, config.server.max_connections_per_address),
             cut: Arc::default(),
@@ -140,6 +172,10 @@ impl App {
             watchdog: self.launch.supervisor.watchdog,
         };
         let outcome = runtime.block_on(conduct(cast, wishes));
+        #[cfg(feature = "otlp")]
+        if let Some(Err(unsent)) = self.exporter.map(|exporter| exporter.close(LAST_SPANS)) {
+            tracing::error!(%unsent, "spans may be missing");
+        }
         if let Some(Err(unfinished)) = ledger_thread.map(|thread| thread.close(LAST_LEDGER_WORK)) {
             tracing::error!(%unfinished, "the ledger may lack notes");
         }

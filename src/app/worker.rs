@@ -21,6 +21,7 @@ use crate::server::{self, Listener, LiveOptions, Room};
 use crate::telemetry::audit::AuditLog;
 use crate::telemetry::exchange::Desk;
 use crate::telemetry::metrics::{MetricsHub, WorkerMetrics};
+use crate::telemetry::spans::Spans;
 use crate::upstream::Upstream;
 
 /// What the workers have in common.
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pub(super) live: watch::Receiver<Arc<Live>>,
     pub(super) hub: MetricsHub,
     pub(super) audit: AuditLog,
+    pub(super) spans: Spans,
     pub(super) trigger: Trigger,
     pub(super) room: Room,
     pub(super) budget: Budget,
@@ -85,7 +87,12 @@ fn work(
     let metrics = Rc::new(shared.hub.worker()?);
     let mut live = shared.live.clone();
     let first = live.borrow_and_update().clone();
-    let desk = Desk { metrics: metrics.clone(), audit: shared.audit.clone(), cut: shared.cut.clone() };
+    let desk = Desk {
+        metrics: metrics.clone(),
+        audit: shared.audit.clone(),
+        spans: shared.spans.clone(),
+        cut: shared.cut.clone(),
+    };
     let neighbours = Neighbours {
         budget: shared.budget.clone(),
         upstream: upstream(&first, &metrics),

@@ -9,7 +9,7 @@ use super::kind;
 use super::problem::{Found, Problem};
 use super::settings::Settings;
 use super::written::{KeyPath, found};
-use super::{ledger, network, tenancy, tls, upstream};
+use super::{ledger, network, tenancy, tls, traces, upstream};
 use crate::policy::{Bound, Enforcement, Rule};
 use crate::server::Listen;
 use crate::telemetry::audit::AuditSink;
@@ -21,6 +21,7 @@ pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
     problems.extend(upstream::problems(settings));
     problems.extend(ledger::problems(settings));
     problems.extend(tls::problems(settings));
+    problems.extend(traces::problems(settings));
     let said = settings.read("server.proxy_protocol", kind::flag).unwrap_or_default();
     let trusted = settings.list("server.trusted_peers", network::trusted_peer);
     if said && trusted.is_ok_and(|trusted| trusted.is_empty()) {
@@ -62,6 +63,7 @@ pub(super) fn warnings(settings: &Settings, config: &Config) -> Vec<Problem> {
     }
     warnings.extend(upstream::warnings(settings, &config.upstream));
     warnings.extend(ledger::warnings(settings));
+    warnings.extend(traces::warnings(settings, config.otlp.as_ref()));
     warnings
 }
 

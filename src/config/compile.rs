@@ -10,7 +10,7 @@ use figment::value::Value;
 use super::Config;
 use super::problem::{Problem, Wrong};
 use super::settings::Settings;
-use super::{coherence, kind, ledger, names, network, tenancy, tls, upstream};
+use super::{coherence, kind, ledger, names, network, tenancy, tls, traces, upstream};
 use crate::admin::AdminOptions;
 use crate::proxy::ProxyOptions;
 use crate::server::ServerOptions;
@@ -40,6 +40,7 @@ pub(super) fn compile(settings: &Settings) -> Result<Config, Problem> {
             named_tenants,
             further_tenants: count(settings, "metrics.further_tenants")?,
         },
+        otlp: traces::options(settings)?,
         ledger: ledger::options(settings)?,
         watch: settings.read("reload.watch", kind::flag)?,
         policy,

@@ -33,6 +33,8 @@ pub(super) enum Kind {
     Bound(u64),
     /// A bound on a size in bytes; at most this where it is bounded.
     SizeBound(u64),
+    /// A part of the whole, from 0 to 1.
+    Ratio,
     /// A rate, or none: at most so many, in a window of at most this.
     Rate(u64, Duration),
     /// A text that nobody is shown.
@@ -67,6 +69,7 @@ impl Kind {
             }
             Self::Bound(_) => format!("a whole number or \"{UNLIMITED}\""),
             Self::SizeBound(_) => format!("a size or \"{UNLIMITED}\""),
+            Self::Ratio => "a number from 0 to 1".to_owned(),
             Self::Rate(..) => format!("a rate such as \"100 / 1h\", or \"{UNLIMITED}\""),
             Self::Secret => "a text, not empty".to_owned(),
             Self::Word(words, _) => one_of(&words()),
@@ -104,6 +107,7 @@ impl Kind {
                 let text = format!("\"{}\"", size_as_text(most));
                 bounded(bound(value, size)?, most, &text)
             }
+            Self::Ratio => ratio(value).map(drop),
             Self::Rate(most, longest) => rate(value)?.map_or(Ok(()), |rate| rate_within(rate, most, longest)),
             Self::Secret => {
                 if text(value)?.is_empty() {
@@ -235,6 +239,15 @@ pub(super) fn number(value: &Value) -> Result<u64, Wrong> {
         }
         _ => Err(Wrong::KIND),
     }
+}
+
+/// A part of the whole.
+pub(super) fn ratio(value: &Value) -> Result<f64, Wrong> {
+    let ratio = match value {
+        Value::Num(_, Num::F64(ratio)) => *ratio,
+        _ => number(value)? as f64,
+    };
+    within(ratio, 0.0, 1.0).map(|()| ratio).map_err(|_outside| Wrong::hint("all is 1, a tenth 0.1"))
 }
 
 /// A whole number of things that are held in memory.

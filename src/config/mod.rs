@@ -24,6 +24,7 @@ mod shape;
 mod supervisor;
 mod tenancy;
 mod tls;
+mod traces;
 mod upstream;
 mod written;
 
@@ -37,6 +38,7 @@ pub use supervisor::Supervisor;
 use crate::admin::AdminOptions;
 use crate::karbor::TenantId;
 use crate::ledger::LedgerOptions;
+use crate::otlp::OtlpOptions;
 use crate::policy::{Limits, PolicySpec};
 use crate::proxy::ProxyOptions;
 use crate::server::ServerOptions;
@@ -66,6 +68,8 @@ pub struct Config {
     pub log: LogOptions,
     /// For the metrics.
     pub metrics: MetricsOptions,
+    /// For the exporter of traces; none if there is to be none.
+    pub otlp: Option<OtlpOptions>,
     /// For the ledger; none if there is to be none.
     pub ledger: Option<LedgerOptions>,
     /// Whether a change of the files is a reload.

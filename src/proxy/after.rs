@@ -102,7 +102,7 @@ async fn copied(
     }
     let Answer { response, lease } = answer;
     let (mut parts, incoming) = response.into_parts();
-    forward::note_answer(&mut exchange, &mut parts);
+    forward::note_answer(&mut exchange, &mut parts, &lease);
     let body = match forward::read_whole(proxy, incoming, lease).await {
         Ok(body) => body,
         Err(failure) => return caller.fail(proxy, exchange, &failure),

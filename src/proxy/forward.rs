@@ -82,7 +82,7 @@ pub(super) fn stream(
 ) -> Response<AnswerBody> {
     let Answer { response, lease } = answer;
     let (mut parts, incoming) = response.into_parts();
-    note_answer(&mut exchange, &mut parts);
+    note_answer(&mut exchange, &mut parts, &lease);
     stream_rest(proxy, exchange, parts, Bytes::new(), incoming, lease)
 }
 
@@ -124,8 +124,8 @@ pub(super) fn whole(mut exchange: Exchange, mut parts: response::Parts, body: By
 }
 
 /// Notes Karbor's answer down, and makes its head one for the client.
-pub(super) fn note_answer(exchange: &mut Exchange, parts: &mut response::Parts) {
-    exchange.karbor_answered(parts.status.as_u16());
+pub(super) fn note_answer(exchange: &mut Exchange, parts: &mut response::Parts, lease: &Lease<RequestBody>) {
+    exchange.karbor_answered(parts.status.as_u16(), lease.address());
     exchange.names_request(|| request_id::answered(&parts.headers));
     headers::towards_client(&mut parts.headers);
     parts.version = Version::HTTP_11;
@@ -154,13 +154,15 @@ pub(super) fn fail(
             hint = failure.hint(),
             request_id,
             global_request_id = lineage.global_request_id.map(field::display),
-            trace_id = lineage.parent.map(|parent| field::display(parent.trace_id)),
+            trace_id = exchange.part_of().map(|own| field::display(own.trace_id)),
+            span_id = exchange.recorded_as().map(|own| field::display(own.span_id)),
             parent_span_id = lineage.parent.map(|parent| field::display(parent.span_id)),
             outcome_unknown = failure.was_sent(),
             held_back,
             "karbor gave no answer"
         );
     }
+    exchange.explains(|| chain(failure));
     respond::failure(exchange, failure, request_id)
 }
 

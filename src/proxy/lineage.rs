@@ -1,22 +1,36 @@
 //! What a request is part of, as its caller says: a request of OpenStack's, and a trace.
 //!
 //! The fields themselves go on to Karbor as they came, unsound ones too: a proxy that takes no part in a trace has
-//! no better, and the next reader judges by the same rules. What is read here is only what is written down.
+//! no better, and the next reader judges by the same rules. Where spans are exported it takes part, and the next one
+//! is told of its own.
 
-use http::header::{HeaderMap, HeaderName};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::request_id;
 use crate::karbor::request_id::GlobalRequestId;
-use crate::telemetry::exchange::Lineage;
+use crate::telemetry::exchange::{Exchange, Lineage};
 use crate::wire::TraceParent;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// What these fields say. One that stands there twice says nothing: which of the two is meant?
 pub(super) fn of(headers: &HeaderMap) -> Lineage {
     Lineage {
         global_request_id: only(headers, &request_id::NAME).and_then(GlobalRequestId::read),
         parent: only(headers, &TRACEPARENT).and_then(TraceParent::read),
+    }
+}
+
+/// Has Karbor take the exchange for the one that asks, where it is recorded.
+pub(super) fn hand_on(headers: &mut HeaderMap, exchange: &Exchange) {
+    let Some(own) = exchange.recorded_as() else { return };
+    if exchange.lineage().parent.is_none() {
+        // Of a trace that ends here, if of any.
+        headers.remove(TRACESTATE);
+    }
+    if let Ok(value) = HeaderValue::try_from(own.to_string()) {
+        headers.insert(TRACEPARENT, value);
     }
 }
 
@@ -28,8 +42,6 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     const ID: &str = "req-0f8fad5b-d9cb-469f-a165-70867728950e";

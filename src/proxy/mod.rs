@@ -228,6 +228,7 @@ impl Proxy {
         let mut exchange =
             Exchange::open(self.desk.clone(), &peer.client, request.method().as_str(), lineage);
         let (mut parts, body) = request.into_parts();
+        lineage::hand_on(&mut parts.headers, &exchange);
         let target =
             match headers::check(&parts.headers).and_then(|()| Target::of(std::mem::take(&mut parts.uri))) {
                 Ok(target) => target,
@@ -239,6 +240,7 @@ impl Proxy {
             };
         let route = Route::of(&parts.method, &target, &self.options.path_prefix);
         exchange.routed(route.kind());
+        exchange.asks_for(target.path());
         let judged = match route {
             Route::Create(at) => Judged::Creation(Creation::at(at.tenant, Some(at.provider))),
             Route::CreateShort { tenant } if self.options.short_form => {

@@ -145,7 +145,7 @@ impl Order {
         }
         let Answer { response, lease } = answer;
         let (mut parts, incoming) = response.into_parts();
-        forward::note_answer(&mut self.exchange, &mut parts);
+        forward::note_answer(&mut self.exchange, &mut parts, &lease);
         let body = match forward::read_whole(&self.proxy, incoming, lease).await {
             Ok(body) => body,
             Err(failure) => {

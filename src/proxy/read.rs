@@ -101,7 +101,7 @@ async fn answer_of(
     }
     let Answer { response, lease } = answer;
     let (mut parts, incoming) = response.into_parts();
-    forward::note_answer(&mut exchange, &mut parts);
+    forward::note_answer(&mut exchange, &mut parts, &lease);
     let mut share = proxy.budget.answer_share();
     let most = proxy.options.ledger.max_answer;
     match collect_to_fill(incoming, most, proxy.stall_timeout, &mut share).await {

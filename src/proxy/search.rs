@@ -204,7 +204,7 @@ impl Walk<'_> {
         let Answer { response, lease } = answer;
         let (mut head, incoming) = response.into_parts();
         if page.head.is_none() {
-            forward::note_answer(exchange, &mut head);
+            forward::note_answer(exchange, &mut head, &lease);
             page.head = Some(head);
         }
         let mut share = proxy.budget.answer_share();

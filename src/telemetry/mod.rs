@@ -4,3 +4,4 @@ pub mod audit;
 pub mod exchange;
 pub mod log;
 pub mod metrics;
+pub mod spans;

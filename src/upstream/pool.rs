@@ -1,6 +1,7 @@
 //! Idle connections of one worker, the latest used first.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -163,6 +164,11 @@ pub struct Lease<B> {
 impl<B> Lease<B> {
     pub(super) const fn new(link: Link<B>, pool: Rc<Pool<B>>, load: Load, place: Place) -> Self {
         Self { link, pool, _load: load, _place: place }
+    }
+
+    /// Where the answer comes from: an address and a port, or a path.
+    pub fn address(&self) -> impl fmt::Display + '_ {
+        &self.link.0.address.dial
     }
 
     /// The answer was read to its end.

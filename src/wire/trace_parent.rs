@@ -110,6 +110,12 @@ impl TraceParent {
         self.flags & SAMPLED != 0
     }
 
+    /// The last part of the field.
+    #[must_use]
+    pub const fn flags(&self) -> u8 {
+        self.flags
+    }
+
     /// The same trace, asked on by another part of it that is recorded.
     #[must_use]
     pub const fn of_child(self, span_id: SpanId) -> Self {

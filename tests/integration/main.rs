@@ -10,7 +10,8 @@
 //! `proxy_protocol` whom a balancer speaks for; `http2` the same proxy by HTTP/2, and its floods; `drain` what its
 //! clients see; `reload` another configuration while it runs; `upgrade` one process after the other, and what the
 //! service manager is told; `departures` clients that leave; `slow` clients that dribble; `observability` audit lines,
-//! metrics, log; `traces` what a caller says that its request is part of.
+//! metrics, log; `traces` what a caller says that its request is part of; `otlp` the spans of a build
+//! that exports them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
@@ -23,6 +24,8 @@ mod ledger;
 mod lifecycle;
 mod listeners;
 mod observability;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod pass_through;
 mod pipelining;
 mod proxy_protocol;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use karbor_admission::demo::StandIn;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{PROJECT, Request, Stage, TestApp, body_of, checkpoints, stage};
+use crate::support::{PROJECT, Request, Stage, TestApp, body_of, checkpoints, eventually, refusing, stage};
 
 const OTHER: &str = "0123456789abcdef0123456789abcdef";
 
@@ -250,6 +250,36 @@ fn hints_at_the_cause_in_the_log_only() {
     let text = log.text();
     let line = text.lines().find(|line| line.contains(reply.request_id())).unwrap();
     assert!(line.contains("upstream.endpoints") && line.contains(&address.to_string()), "{line}");
+}
+
+#[test]
+fn the_log_says_what_a_failed_request_is_part_of() {
+    const ID: &str = "req-1d8fad5b-d9cb-469f-a165-70867728950e";
+    const UNSOUND: &str = "req-not-to-be-logged";
+    let log = Log::of_this_process();
+    let app = TestApp::before(refusing(), "");
+    let plans = || Request::new("GET", "/v1/p/plans");
+    let traceparent = "00-1af7651916cd43dd8448eb211c80319c-c7ad6b7169203331-00";
+    app.client().ask(&plans().field("X-Openstack-Request-Id", ID).field("traceparent", traceparent));
+    app.client().ask(&plans().field("X-Openstack-Request-Id", UNSOUND).field("traceparent", UNSOUND));
+    // Libraries log more at this level, and no operator asks for it.
+    let ours = |line: &&str| line.contains("\"target\":\"karbor_admission::");
+    let about = |text: &str, message: &str| {
+        text.lines().filter(ours).any(|line| {
+            let parts = [
+                ID,
+                "\"1af7651916cd43dd8448eb211c80319c\"",
+                "\"c7ad6b7169203331\"",
+                &format!("\"{message}\""),
+            ];
+            parts.iter().all(|part| line.contains(part))
+        })
+    };
+    for message in ["karbor gave no answer", "exchange"] {
+        eventually(message, || about(&log.text(), message));
+    }
+    app.stop();
+    assert!(!log.text().lines().filter(ours).any(|line| line.contains(UNSOUND)));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod ledger;
 mod parts;
 mod policy;
 mod tls;
+mod traces;
 mod upstream;
 
 use std::time::Duration;
@@ -70,10 +71,11 @@ impl Setting {
 
 /// Every setting, in the order of the documentation.
 pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
-    let parts: [&[Setting]; 8] = [
+    let parts: [&[Setting]; 9] = [
         parts::SERVER_SETTINGS,
         tls::SETTINGS,
         parts::SETTINGS,
+        traces::SETTINGS,
         upstream::SETTINGS,
         ledger::SETTINGS,
         policy::SETTINGS,

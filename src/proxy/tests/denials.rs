@@ -13,13 +13,15 @@ use crate::policy::{Enforcement, Measure, Rule, Violation, Violations};
 use crate::telemetry::audit::{AuditLog, AuditOptions, AuditSink, KeyNames};
 use crate::telemetry::exchange::{Client, Desk, Exchange, Lineage};
 use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
+use crate::telemetry::spans::Spans;
 
 fn exchange() -> Exchange {
     let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
     let hub = MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap();
     let options = AuditOptions { sink: AuditSink::None, key_names: KeyNames::Plain, queue_lines: 1 };
     let (audit, _writer) = AuditLog::open(&options, hub.audit_counters()).unwrap();
-    let desk = Desk { metrics: Rc::new(hub.worker().unwrap()), audit, cut: Arc::default() };
+    let desk =
+        Desk { metrics: Rc::new(hub.worker().unwrap()), audit, spans: Spans::default(), cut: Arc::default() };
     let client = Client { origin: IpAddr::from([127, 0, 0, 1]).into(), secure: false, certificate: None };
     Exchange::open(Rc::new(desk), &client, "POST", Lineage::default())
 }

@@ -94,6 +94,8 @@ pub struct AuditLine<'a> {
     pub global_request_id: Option<GlobalRequestId>,
     /// The trace that it is part of.
     pub trace_id: Option<TraceId>,
+    /// The proxy's own part of that trace, where it is recorded.
+    pub span_id: Option<SpanId>,
     /// The caller's part of that trace.
     pub parent_span_id: Option<SpanId>,
     /// The client's end of the connection.
@@ -158,6 +160,7 @@ impl AuditLine<'_> {
             request_id: cut(self.request_id),
             global_request_id: self.global_request_id,
             trace_id: self.trace_id,
+            span_id: self.span_id,
             parent_span_id: self.parent_span_id,
             peer: self.peer,
             client_certificate: self.certificate.map(cut),
@@ -198,6 +201,8 @@ struct Form<'a> {
     global_request_id: Option<GlobalRequestId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<TraceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    span_id: Option<SpanId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_span_id: Option<SpanId>,
     peer: Origin,

@@ -72,6 +72,7 @@ fn line(request_id: &str) -> AuditLine<'_> {
         request_id,
         global_request_id: None,
         trace_id: None,
+        span_id: None,
         parent_span_id: None,
         peer: IpAddr::from([192, 0, 2, 7]).into(),
         certificate: None,

@@ -4,6 +4,8 @@
 //! leaves, or a task that ends badly, leaves a trace like any other. Decides nothing.
 
 mod lineage;
+#[cfg_attr(not(feature = "otlp"), path = "unrecorded.rs")]
+mod recording;
 mod writing;
 
 use std::fmt;
@@ -13,14 +15,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 pub use lineage::Lineage;
+use recording::Recording;
 
 use super::audit::AuditLog;
 use super::metrics::{Direction, MethodClass, Side, UpstreamFailure, WorkerMetrics};
+use super::spans::Spans;
 use crate::karbor::request_id::GlobalRequestId;
 use crate::karbor::route::RouteKind;
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
 use crate::policy::{Charge, Policy, Violations};
-use crate::wire::{Origin, Refusal};
+use crate::wire::{Origin, Refusal, TraceParent};
 
 /// Where the exchanges of one worker are written down.
 pub struct Desk {
@@ -28,6 +32,8 @@ pub struct Desk {
     pub metrics: Rc<WorkerMetrics>,
     /// The audit log.
     pub audit: AuditLog,
+    /// The spans.
+    pub spans: Spans,
     /// Set when the drain is over and what is left is cut: from then on no client leaves by itself.
     pub cut: Arc<AtomicBool>,
 }
@@ -56,6 +62,7 @@ pub struct Exchange {
     peer: Origin,
     certificate: Option<Rc<str>>,
     lineage: Lineage,
+    recording: Recording,
     method: MethodClass,
     route: Option<RouteKind>,
     started: Instant,
@@ -120,11 +127,13 @@ impl Exchange {
     #[must_use]
     pub fn open(desk: Rc<Desk>, client: &Client, method: &str, lineage: Lineage) -> Self {
         desk.metrics.in_flight_started();
+        let recording = Recording::begin(&desk, client, method, &lineage);
         Self {
             desk,
             peer: client.origin,
             certificate: client.certificate.clone(),
             lineage,
+            recording,
             method: MethodClass::of(method),
             route: None,
             started: Instant::now(),
@@ -147,6 +156,17 @@ impl Exchange {
     #[must_use]
     pub const fn lineage(&self) -> &Lineage {
         &self.lineage
+    }
+
+    /// What it is recorded as; none if it is not. Karbor is asked as that.
+    #[must_use]
+    pub fn recorded_as(&self) -> Option<TraceParent> {
+        self.recording.context()
+    }
+
+    /// It asks for this: a canonical path, without the query.
+    pub fn asks_for(&mut self, path: &str) {
+        self.recording.asks_for(path);
     }
 
     /// What Karbor would make of it is known.
@@ -293,8 +313,9 @@ impl Exchange {
         self.answered = Some(Instant::now());
     }
 
-    /// Karbor's answer has begun.
-    pub fn karbor_answered(&mut self, status: u16) {
+    /// Karbor's answer has begun, from that address.
+    pub fn karbor_answered(&mut self, status: u16, from: impl fmt::Display) {
+        self.recording.served_by(from);
         self.course = Course::Answered;
         self.answered = Some(Instant::now());
         self.upstream_status = Some(status);
@@ -315,7 +336,13 @@ impl Exchange {
     pub fn karbor_failed(&mut self, kind: UpstreamFailure, outcome_unknown: bool) {
         self.course = Course::Failed { outcome_unknown };
         self.answered.get_or_insert_with(Instant::now);
+        self.recording.fails(kind.name());
         self.desk.metrics.upstream_failed(kind);
+    }
+
+    /// Why Karbor gave none, for operators.
+    pub fn explains(&mut self, words: impl FnOnce() -> String) {
+        self.recording.explains(words);
     }
 
     /// The head of the answer goes to the client.

@@ -1,4 +1,4 @@
-//! What becomes of a record when it ends: counts, an audit line, a line of the log.
+//! What becomes of a record when it ends: counts, an audit line, a line of the log. Leaves its span to `recording`.
 
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
@@ -9,9 +9,10 @@ use super::{Course, Exchange, Judged};
 use crate::karbor::route::RouteKind;
 use crate::telemetry::audit::{AuditLine, AuditVerdict};
 use crate::telemetry::metrics::{Direction, Outcome, Side};
+use crate::wire::TraceParent;
 
 impl Exchange {
-    fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> Outcome {
         match self.course {
             Course::Refused(_) => Outcome::Refused,
             Course::Denied => Outcome::Denied,
@@ -22,7 +23,7 @@ impl Exchange {
         }
     }
 
-    fn verdict(&self, judged: &Judged) -> AuditVerdict {
+    pub(super) fn verdict(&self, judged: &Judged) -> AuditVerdict {
         match self.course {
             Course::Open | Course::Dispatched => AuditVerdict::Abandoned,
             Course::Refused(_) => AuditVerdict::Refused,
@@ -69,6 +70,12 @@ impl Exchange {
         }
     }
 
+    /// Its part of the trace that it is part of, or begins; its caller's, where it is not recorded.
+    #[must_use]
+    pub fn part_of(&self) -> Option<TraceParent> {
+        self.recorded_as().or(self.lineage.parent)
+    }
+
     fn write_log_line(&self) {
         let judged = self.judged.as_deref();
         let subject = judged.and_then(|judged| judged.subject.as_ref());
@@ -87,7 +94,8 @@ impl Exchange {
             tenant = subject.map(|subject| subject.tenant.as_str()),
             request_id = judged.map(|judged| &*judged.request_id),
             global_request_id = self.lineage.global_request_id.map(field::display),
-            trace_id = self.lineage.parent.map(|parent| field::display(parent.trace_id)),
+            trace_id = self.part_of().map(|own| field::display(own.trace_id)),
+            span_id = self.recorded_as().map(|own| field::display(own.span_id)),
             parent_span_id = self.lineage.parent.map(|parent| field::display(parent.span_id)),
             peer = %self.peer,
             "exchange"
@@ -109,7 +117,8 @@ impl Exchange {
             time: SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH),
             request_id: &judged.request_id,
             global_request_id: self.lineage.global_request_id,
-            trace_id: self.lineage.parent.map(|parent| parent.trace_id),
+            trace_id: self.part_of().map(|own| own.trace_id),
+            span_id: self.recorded_as().map(|own| own.span_id),
             parent_span_id: self.lineage.parent.map(|parent| parent.span_id),
             peer: self.peer,
             certificate: self.certificate.as_deref(),
@@ -149,5 +158,6 @@ impl Drop for Exchange {
         if tracing::enabled!(tracing::Level::DEBUG) {
             self.write_log_line();
         }
+        self.write_span();
     }
 }

@@ -153,6 +153,10 @@ families! {
         "Audit lines written.";
     AUDIT_DROPPED = "audit_dropped_lines_total", Kind::Counter, ["reason"],
         "Audit lines that are missing from the audit log.";
+    SPANS = "spans_total", Kind::Counter, [],
+        "Spans of traces that the collector took.";
+    SPANS_DROPPED = "dropped_spans_total", Kind::Counter, ["reason"],
+        "Spans of traces that are missing at the collector.";
 }
 
 impl Family {

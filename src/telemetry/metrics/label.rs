@@ -172,6 +172,20 @@ words! {
 }
 
 words! {
+    /// Why a span of a trace does not reach the collector.
+    SpanDrop {
+        /// What exports them was too far behind.
+        QueueFull = "queue-full",
+        /// The collector was not reached, or could not take it, several times.
+        Failed = "failed",
+        /// The collector took it for wrong.
+        Refused = "refused",
+        /// The process ended first.
+        Closed = "closed",
+    }
+}
+
+words! {
     /// What the ledger is asked.
     LedgerOperation {
         /// To hold what a creation will use, before Karbor is asked.

@@ -22,7 +22,7 @@ use prometheus::{IntCounter, IntCounterVec, Registry};
 pub use family::{FAMILIES, Family, Kind};
 pub use label::{
     AuditDrop, ConnectionRefusal, Direction, Handshake, LedgerOperation, LedgerOutcome, MethodClass, Move,
-    Outcome, Probe, Reload, Side, Unfilled, Unkept, UpstreamFailure,
+    Outcome, Probe, Reload, Side, SpanDrop, Unfilled, Unkept, UpstreamFailure,
 };
 use life::Life;
 use tenants::TenantLabels;
@@ -88,6 +88,25 @@ impl AuditCounters {
     }
 }
 
+/// What is counted of the spans of traces.
+#[derive(Clone)]
+pub struct SpanCounters {
+    exported: IntCounter,
+    dropped: Box<[IntCounter]>,
+}
+
+impl SpanCounters {
+    /// The collector took this many.
+    pub fn exported(&self, spans: u64) {
+        self.exported.inc_by(spans);
+    }
+
+    /// This many are missing there.
+    pub fn dropped(&self, reason: SpanDrop, spans: u64) {
+        self.dropped[reason as usize].inc_by(spans);
+    }
+}
+
 /// Every worker's metrics and those of the whole process. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct MetricsHub(Arc<Hub>);
@@ -98,6 +117,7 @@ struct Hub {
     registries: Mutex<Vec<Registry>>,
     bridged: IntCounterVec,
     audit: AuditCounters,
+    spans: SpanCounters,
     life: Life,
     policy: Mutex<Vec<MetricFamily>>,
     used: Mutex<Vec<MetricFamily>>,
@@ -124,12 +144,19 @@ impl MetricsHub {
         let dropped = family::AUDIT_DROPPED.counter(&registry)?;
         let dropped_cells =
             AuditDrop::ALL.iter().map(|reason| dropped.get_metric_with_label_values(&[reason.name()]));
+        let spans_dropped = family::SPANS_DROPPED.counter(&registry)?;
+        let span_cells =
+            SpanDrop::ALL.iter().map(|reason| spans_dropped.get_metric_with_label_values(&[reason.name()]));
         Ok(Self(Arc::new(Hub {
             tenants: Arc::new(TenantLabels::new(&options.named_tenants, options.further_tenants)),
             bridged: family::BRIDGED.counter(&registry)?,
             audit: AuditCounters {
                 lines: family::AUDIT_LINES.counter(&registry)?.get_metric_with_label_values::<&str>(&[])?,
                 dropped: dropped_cells.collect::<Result<_, _>>()?,
+            },
+            spans: SpanCounters {
+                exported: family::SPANS.counter(&registry)?.get_metric_with_label_values::<&str>(&[])?,
+                dropped: span_cells.collect::<Result<_, _>>()?,
             },
             life: Life::new(&registry)?,
             registries: Mutex::new(vec![registry]),
@@ -151,6 +178,12 @@ impl MetricsHub {
     #[must_use]
     pub fn audit_counters(&self) -> AuditCounters {
         self.0.audit.clone()
+    }
+
+    /// Where spans are counted.
+    #[must_use]
+    pub fn span_counters(&self) -> SpanCounters {
+        self.0.spans.clone()
     }
 
     /// Another policy is in force: shows its revision and limits, and gives its tenants label values of
