@@ -16,8 +16,9 @@ impl Formatter for Ascii {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        let is_plain = |byte: u8| byte.is_ascii() && byte != 0x7f;
-        if fragment.bytes().all(is_plain) {
+        let is_plain = |byte: u8| byte < 0x7f;
+        // Without an early end, so that many bytes are looked at at once.
+        if fragment.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
             return writer.write_all(fragment.as_bytes());
         }
         for character in fragment.chars() {

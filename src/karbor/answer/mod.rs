@@ -12,12 +12,12 @@
 mod copied;
 mod fill;
 mod keep;
+mod member;
 mod raw;
 mod sketch;
 #[cfg(test)]
 mod tests;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use copied::{Copied, copied_pairs};
@@ -30,37 +30,18 @@ use super::{CheckpointId, ProviderId, is_plain_id};
 /// The id of the checkpoint in the answer to a creation.
 #[must_use]
 pub fn created_checkpoint(body: &[u8]) -> Option<CheckpointId> {
-    #[derive(Deserialize)]
-    struct Answer<'a> {
-        #[serde(borrow)]
-        checkpoint: &'a RawValue,
-    }
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        id: &'a RawValue,
-    }
-    let answer: Answer<'_> = raw::document(body)?;
-    let named: Named<'_> = raw::object(answer.checkpoint.get())?;
-    checkpoint_id(named.id)
+    plain_member(body, ["checkpoint", "id"]).map(CheckpointId::new)
 }
 
 /// The provider in the answer to a question for a plan. It becomes part of a path, so it must be an id.
 #[must_use]
 pub fn provider_of_plan(body: &[u8]) -> Option<ProviderId> {
-    #[derive(Deserialize)]
-    struct Answer<'a> {
-        #[serde(borrow)]
-        plan: &'a RawValue,
-    }
-    #[derive(Deserialize)]
-    struct Plan<'a> {
-        #[serde(borrow)]
-        provider_id: &'a RawValue,
-    }
-    let answer: Answer<'_> = raw::document(body)?;
-    let plan: Plan<'_> = raw::object(answer.plan.get())?;
-    provider_id(plan.provider_id)
+    plain_member(body, ["plan", "provider_id"]).map(ProviderId::new)
+}
+
+fn plain_member(body: &[u8], path: [&'static str; 2]) -> Option<Box<str>> {
+    let text = member::text_at(body, path)?;
+    is_plain_id(&text).then(|| text.into())
 }
 
 fn checkpoint_id(raw: &RawValue) -> Option<CheckpointId> {
