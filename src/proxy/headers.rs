@@ -23,9 +23,6 @@ use crate::wire::Refusal;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const VIA: HeaderValue = HeaderValue::from_static("1.1 karbor-admission");
 const VIA_HTTP2: HeaderValue = HeaderValue::from_static("2.0 karbor-admission");
 
@@ -51,11 +48,12 @@ pub(super) fn towards_karbor(parts: &mut Parts, target: Target, peer: &Peer, ide
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     let headers = &mut parts.headers;
-    remove_hop_by_hop(headers);
-    for framing in [header::CONTENT_LENGTH, header::EXPECT] {
-        headers.remove(framing);
-    }
-    remove_claims(headers, peer.trusted.get(), identity);
+    let trusted = peer.trusted.get();
+    remove(headers, |name| {
+        matches!(name, "content-length" | "expect")
+            || is_hop_by_hop(name)
+            || is_claim(name, trusted, identity)
+    });
     append_to_list(headers, header::FORWARDED, &peer.forwarded(host.as_ref()));
     if let Some(host) = host {
         headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
@@ -72,50 +70,51 @@ pub(super) fn towards_client(headers: &mut HeaderMap) {
         // The length is the wrong one of the two (RFC 9112, 6.3), and hyper would believe it.
         headers.remove(header::CONTENT_LENGTH);
     }
-    remove_hop_by_hop(headers);
+    remove(headers, is_hop_by_hop);
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
-        let named: Vec<HeaderName> = headers
+/// Removes what `Connection` names, and every field that `goes`. One look at each field, instead of one lookup for
+/// each that could be there: most have none of them.
+fn remove(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
+    let mut gone: Vec<HeaderName> = headers.keys().filter(|name| goes(name.as_str())).cloned().collect();
+    if gone.contains(&header::CONNECTION) {
+        let named = headers
             .get_all(header::CONNECTION)
             .iter()
             .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
             .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-            .filter(|name| *name != header::HOST)
-            .collect();
-        for name in named {
-            headers.remove(name);
-        }
-        headers.remove(header::CONNECTION);
+            .filter(|name| *name != header::HOST);
+        gone.extend(named);
     }
-    for name in [
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        header::PROXY_AUTHENTICATE,
-        header::PROXY_AUTHORIZATION,
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        HTTP2_SETTINGS,
-    ] {
+    for name in gone {
         headers.remove(name);
     }
 }
 
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
 /// What a client says of itself and must not: who it is, to any client; where it comes from, to one that is
 /// not trusted. Every `X-Forwarded-…`, not a list of three: Karbor and what stands before it may read others.
-fn remove_claims(headers: &mut HeaderMap, trusted: bool, identity: &[HeaderName]) {
-    let is_claim = |name: &HeaderName| {
-        let text = name.as_str();
-        let forwarding = text.starts_with("x-forwarded")
-            || matches!(text, "forwarded" | "x-real-ip" | "x-client-ip" | "true-client-ip");
-        (forwarding && !trusted) || identity.binary_search_by(|known| known.as_str().cmp(text)).is_ok()
+fn is_claim(name: &str, trusted: bool, identity: &[HeaderName]) -> bool {
+    let forwarding = || {
+        name.starts_with("x-forwarded")
+            || matches!(name, "forwarded" | "x-real-ip" | "x-client-ip" | "true-client-ip")
     };
-    while let Some(name) = headers.keys().find(|name| is_claim(name)).cloned() {
-        headers.remove(name);
-    }
+    (!trusted && forwarding()) || identity.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
 }
 
 fn append_to_list(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
