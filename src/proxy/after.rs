@@ -45,7 +45,7 @@ pub(super) async fn carry_out(
     }
     let watcher = proxy.drain.watcher();
     let work = async move { perform(&proxy, exchange, parts, body, (deed, &place), &caller).await };
-    owed(peer, watcher, told, work).await
+    owed(peer, watcher, told, Box::pin(work)).await
 }
 
 async fn perform(

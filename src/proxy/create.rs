@@ -65,7 +65,7 @@ pub(super) async fn create(
     headers::towards_karbor(&mut parts, target, &peer, &proxy.options.identity_headers);
     let (watcher, told) = (proxy.drain.watcher(), request_id.clone());
     let order = Order { proxy, exchange, tenant, subject, request_id };
-    owed(peer, watcher, told, order.carry_out(parts, admitted)).await
+    owed(peer, watcher, told, Box::pin(order.carry_out(parts, admitted))).await
 }
 
 async fn review(

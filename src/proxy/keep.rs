@@ -92,7 +92,7 @@ pub(super) async fn reserve(
         request_id: request_id.into(),
         policy: subject.policy.clone(),
     };
-    match proxy.ask(LedgerOperation::Reserve, ledger.reserve(claim)).await {
+    match proxy.ask(LedgerOperation::Reserve, Box::pin(ledger.reserve(claim))).await {
         Ok(Outcome::Held { reservation, noted }) => Ok((Hold::Held { reservation, map }, noted)),
         Ok(Outcome::Over(violations)) => Err(NotHeld::Over(violations)),
         Err(_told) if proxy.options.ledger.when_down == WhenDown::Open => {
@@ -129,7 +129,9 @@ impl Hold {
         match (self, fate) {
             (Self::Held { reservation, map }, Fate::Made(checkpoint)) => {
                 let provider = provider?;
-                let kept = proxy.ask(LedgerOperation::Commit, reservation.commit(provider, checkpoint)).await;
+                let kept = proxy
+                    .ask(LedgerOperation::Commit, Box::pin(reservation.commit(provider, checkpoint)))
+                    .await;
                 exchange.keeps(kept.is_ok());
                 if kept.is_err() {
                     proxy.desk.metrics.unkept(Unkept::Unsettled);
@@ -138,7 +140,7 @@ impl Hold {
             }
             (Self::Held { reservation, .. }, Fate::Refused) => {
                 // If it fails, the lease ends it.
-                let _told = proxy.ask(LedgerOperation::RollBack, reservation.roll_back()).await;
+                let _told = proxy.ask(LedgerOperation::RollBack, Box::pin(reservation.roll_back())).await;
                 None
             }
             (Self::Held { reservation, .. }, Fate::Unknown) => {

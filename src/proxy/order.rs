@@ -52,21 +52,23 @@ impl Order {
         mut parts: Parts,
         mut admitted: Admitted,
     ) -> Response<AnswerBody> {
-        if let Some(plan) = admitted.plan.take() {
+        let plan = admitted.plan.take();
+        let proven = plan.is_some();
+        if let Some(plan) = plan {
             self.exchange.hands_over();
-            match plan::provider_of(&self.proxy, &parts, &self.tenant, &plan).await {
+            // In a box, as the other questions below: most creations ask none, and would carry its size about.
+            match Box::pin(plan::provider_of(&self.proxy, &parts, &self.tenant, &plan)).await {
                 Ok(Provider::Found(provider)) => {
                     self.exchange.takes_back();
                     parts.uri = creation_of(&self.proxy, &self.tenant, &provider);
                     self.subject.provider = Some(provider.clone());
                     self.exchange.names_provider(provider);
-                    return self.hold(parts, admitted, true).await;
                 }
                 Ok(Provider::Answer(answer)) => return self.pass_on(admitted.noted, *answer),
                 Err(failure) => return self.fail(&failure),
             }
         }
-        self.hold(parts, admitted, false).await
+        self.hold(parts, admitted, proven).await
     }
 
     /// Has the ledger hold what the map will use, and sends. `proven` says that Karbor has seen the token.
@@ -74,7 +76,7 @@ impl Order {
         let draft = admitted.draft.take();
         if !proven && draft.as_ref().is_some_and(Draft::has_map) {
             self.exchange.hands_over();
-            match prove(&self.proxy, &parts.headers, &self.tenant).await {
+            match Box::pin(prove(&self.proxy, &parts.headers, &self.tenant)).await {
                 Ok(Proof::Accepted) => self.exchange.takes_back(),
                 Ok(Proof::Answer(answer)) => return self.pass_on(admitted.noted, *answer),
                 Err(failure) => return self.fail(&failure),
@@ -106,7 +108,8 @@ impl Order {
             ask_for_readable(&mut parts.headers);
         }
         let warning = respond::warning(&noted, self.proxy.options.enforced_from.as_deref());
-        let token = self.proxy.proofs.digest(&parts.headers, &self.tenant);
+        let token =
+            self.proxy.ledger.as_ref().and_then(|_| self.proxy.proofs.digest(&parts.headers, &self.tenant));
         self.exchange.dispatched();
         hold.dispatched();
         let request = Request::from_parts(parts, body);

@@ -1,6 +1,7 @@
 //! What is carried out once it was begun: a client that hangs up strands nothing.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use http::Response;
@@ -12,12 +13,12 @@ use crate::drain::{self, Watcher};
 
 /// Does `work` in a task of its own, which the shutdown waits for, and answers whoever may still listen.
 ///
-/// No `async fn`: the work would be kept in its future too.
+/// No `async fn`: the work would be kept in its future too. In a box, because it is large, and moved on the way.
 pub(super) fn owed(
     peer: Rc<Peer>,
     watcher: Watcher,
     request_id: String,
-    work: impl Future<Output = Response<AnswerBody>> + 'static,
+    work: Pin<Box<impl Future<Output = Response<AnswerBody>> + 'static>>,
 ) -> impl Future<Output = Response<AnswerBody>> {
     peer.stay.owe();
     let stay = peer.stay.clone();

@@ -48,7 +48,8 @@ pub(super) async fn serve<H: Handler>(
         let (handler, peer, standing) = (handler.clone(), peer.clone(), standing.clone());
         let (live, watcher) = (live.clone(), Rc::new(watcher.clone()));
         move |request: Request<Incoming>| {
-            let answer = handler.clone().handle(peer.clone(), request);
+            // In a box: in place, it would take its size twice of every connection, busy or not.
+            let answer = Box::pin(handler.clone().handle(peer.clone(), request));
             let (standing, live, watcher) = (standing.clone(), live.clone(), watcher.clone());
             async move {
                 let mut answer = answer.await.map(|body| Answered { body, standing: standing.clone() });

@@ -76,7 +76,7 @@ where
             let (address, on_trial) = match self.roster.choose(&self.tried, self.again.is_some()) {
                 Choice::Use { address, on_trial } => (address, on_trial),
                 Choice::Nothing if self.tried.is_empty() => {
-                    self.roster.until_known(self.roster.options.connect_timeout).await?;
+                    Box::pin(self.roster.until_known(self.roster.options.connect_timeout)).await?;
                     continue;
                 }
                 Choice::Nothing => break,
@@ -124,7 +124,8 @@ where
             }
         }
         let rules = &self.roster.options.ejection;
-        let link = match connect(self.roster, &address, self.metrics).await {
+        // Rare, and large: in a box.
+        let link = match Box::pin(connect(self.roster, &address, self.metrics)).await {
             Ok(link) => link,
             Err(failure) => {
                 address.failed(Fault::Connect, on_trial, rules);

@@ -149,7 +149,7 @@ where
             Some(place) => place,
             None => {
                 let places = self.roster.borrow().options.places;
-                self.queue.enter(&places, &self.metrics).await?
+                Box::pin(self.queue.enter(&places, &self.metrics)).await?
             }
         };
         let roster = self.roster.borrow().clone();

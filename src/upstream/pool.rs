@@ -25,7 +25,7 @@ struct Parts<B> {
     address: Rc<Address>,
     prelude: Prelude,
     idle_since: Instant,
-    /// The fields of the request under way, where it may be sent again. Kept here for its memory.
+    /// The fields of the request under way, where it may be sent again.
     fields: HeaderMap,
     /// Dropped with the link: tells the connection's task that nobody will use it again.
     _held: oneshot::Sender<()>,
@@ -59,10 +59,7 @@ impl<B> Link<B> {
 
     /// Remembers the fields of a request.
     pub(super) fn keep(&mut self, fields: &HeaderMap) {
-        self.0.fields.clear();
-        for (name, value) in fields {
-            self.0.fields.append(name, value.clone());
-        }
+        self.0.fields.clone_from(fields);
     }
 
     /// What was remembered.
@@ -72,7 +69,7 @@ impl<B> Link<B> {
 
     /// The request is answered.
     pub(super) fn forget(&mut self) {
-        self.0.fields.clear();
+        self.0.fields = HeaderMap::new();
     }
 }
 
