@@ -253,6 +253,10 @@ impl Proxy {
                 return Opened { exchange, parts, body, task };
             }
         };
+        if matches!(judged, Judged::Creation(_)) {
+            // Now, as its client may have closed its side together with the last byte.
+            peer.stay.owe();
+        }
         let request_id = request_id::fresh();
         let subject = judged.subject(self.policy.clone());
         exchange.judge(&request_id, parts.method.as_str(), Some(subject.clone()));

@@ -129,8 +129,12 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
         Poll::Ready(Ok(true))
     }
 
-    /// The client has closed its side. hyper would end with it, so it is not told while an answer is owed.
+    /// The client has closed its side. hyper would end with it, so it is not told while an answer is owed, unless the
+    /// request itself breaks off.
     fn poll_end(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if self.standing.unread.get() {
+            self.standing.stay.settle();
+        }
         self.standing.stay.poll_end(cx).map(Ok)
     }
 

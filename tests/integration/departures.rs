@@ -99,6 +99,27 @@ fn a_creation_is_answered_to_a_client_that_closed_its_side() {
     }
 }
 
+/// Its end may be read together with the creation, before anything was done about it: here both wait behind another
+/// request. What a rule denies is answered too.
+#[test]
+fn a_creation_is_answered_to_a_client_that_closed_its_side_with_it() {
+    let denied = Request::new("POST", &checkpoints(PROJECT)).json(body_of("p", r#"{"b": "c"}"#));
+    for (last, status) in [(creation(), 200), (denied, 400)] {
+        let gate = Gate::default();
+        let karbor = gated(&gate, 0);
+        let app = TestApp::before(karbor.address, "");
+        let mut client = app.client();
+        client.send(&[creation().bytes(), last.bytes()].concat());
+        client.wire.stream.shutdown(Shutdown::Write).unwrap();
+        until_noticed(&mut app.client());
+        gate.open();
+        assert_eq!(client.reply().status, 200);
+        assert_eq!(client.reply().status, status);
+        client.expect_end();
+        assert_eq!(app.stop().len(), 2);
+    }
+}
+
 /// No client has more creations carried out at a time by leaving them behind.
 #[test]
 fn a_creation_keeps_the_place_of_its_client() {
