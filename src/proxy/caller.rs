@@ -1,5 +1,6 @@
 //! Whom an answer of our own goes to, once the request itself is under way.
 
+use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Response};
 
@@ -11,11 +12,17 @@ use crate::upstream::Failure;
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     method: Method,
+    streams_body: bool,
 }
 
 impl Caller {
     pub(super) fn of(parts: &Parts) -> Self {
-        Self { method: parts.method.clone() }
+        let length = parts.headers.get(header::CONTENT_LENGTH);
+        Self {
+            method: parts.method.clone(),
+            streams_body: parts.headers.contains_key(header::TRANSFER_ENCODING)
+                || length.is_some_and(|length| length.as_bytes() != b"0"),
+        }
     }
 
     pub(super) fn method(&self) -> &str {
@@ -27,8 +34,12 @@ impl Caller {
         request_id::answered(headers).map_or_else(request_id::fresh, |id| id.to_string())
     }
 
-    /// Karbor gave no answer.
+    /// Karbor gave no answer. What is left of a body that streams ends the connection, so the client is told.
     pub(super) fn fail(&self, proxy: &Proxy, exchange: Exchange, failure: &Failure) -> Response<AnswerBody> {
-        forward::fail(proxy, exchange, failure, &self.method, &request_id::fresh())
+        let mut answer = forward::fail(proxy, exchange, failure, &self.method, &request_id::fresh());
+        if self.streams_body {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
     }
 }

@@ -70,6 +70,29 @@ fn nobody_listens() {
     check(TestApp::before_all(&[refusing(), refusing(), refusing()], ""), 502, false, "connect");
 }
 
+/// Of a body that nobody reads the rest may still be on its way: hyper ends the connection, and clients must hear of
+/// it before they send another request.
+#[test]
+fn an_answer_to_a_body_that_was_not_read_says_that_it_is_the_last() {
+    let put = || Request::new("PUT", "/v1/p/plans/q").body("x".repeat(50));
+    for (request, closes) in [
+        (put().chunked(10), true),
+        (put(), true),
+        (Request::new("PUT", "/v1/p/plans/q").body(""), false),
+        (Request::new("GET", "/v1/p/plans"), false),
+    ] {
+        let app = TestApp::before(refusing(), "");
+        let mut client = app.client();
+        let reply = client.ask(&request);
+        assert_eq!((reply.status, reply.fields.one("connection") == Some("close")), (502, closes));
+        if closes {
+            client.expect_end();
+        } else {
+            assert_eq!(client.ask(&request).status, 502);
+        }
+    }
+}
+
 #[test]
 fn nobody_takes_the_connection() {
     // A queue of one that is full: further attempts are ignored, as by a firewall that drops.
