@@ -206,7 +206,7 @@ impl<'a> Course<'a> {
     /// When to look at the clock again.
     fn deadline(&self) -> Instant {
         let stalled = self.streams.stalled_since().map(|since| since + self.live.current().write_timeout);
-        let farewell = self.ending.zip(self.streams.idle_since());
+        let farewell = self.ending.filter(|_| !self.streams.is_lingering()).zip(self.streams.idle_since());
         let farewell = farewell.map(|(ending, idle)| ending.max(idle) + FAREWELL);
         let idle = self.idle_until().filter(|_| self.ending.is_none());
         let later = Instant::now() + self.live.current().write_timeout;

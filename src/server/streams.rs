@@ -3,15 +3,17 @@
 //! Leaves what follows from it to `http2`.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::socket::Channel;
 
@@ -32,6 +34,8 @@ pub(super) struct Streams {
     /// Since when the client has not taken what was written.
     stalled_since: Cell<Option<Instant>>,
     cut: Cell<bool>,
+    /// Whether all is written, and the client has only to read it.
+    lingers: Cell<bool>,
     newest: RefCell<Option<Rc<Pace>>>,
 }
 
@@ -45,6 +49,7 @@ impl Default for Streams {
             idle_since: Cell::new(Instant::now()),
             stalled_since: Cell::new(None),
             cut: Cell::new(false),
+            lingers: Cell::new(false),
             newest: RefCell::new(None),
         }
     }
@@ -79,6 +84,11 @@ impl Streams {
     /// Whether the client breaks off much more than it lets come to its end.
     pub(super) fn is_abused(&self) -> bool {
         self.abandoned.get() > self.finished.get() + ABANDONED
+    }
+
+    /// Whether all is written, and the client has only to read it.
+    pub(super) fn is_lingering(&self) -> bool {
+        self.lingers.get()
     }
 
     /// The socket ends with a reset.
@@ -188,11 +198,45 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Metered<B> {
 pub(super) struct Watched {
     channel: Channel,
     streams: Rc<Streams>,
+    linger: Option<Linger>,
+}
+
+/// How long a client may be silent while it reads what is left, how long that may last, and how much it may say.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_MOST: Duration = Duration::from_secs(30);
+const LINGER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Reads away what a client still says once all is written: closing on it would take back what it has not read yet.
+struct Linger {
+    sleep: Pin<Box<Sleep>>,
+    last: Instant,
+    left: usize,
+}
+
+impl Linger {
+    fn new() -> Self {
+        let last = Instant::now() + LINGER_MOST;
+        Self { sleep: Box::pin(sleep(LINGER)), last, left: LINGER_BYTES }
+    }
+
+    fn poll(&mut self, channel: &mut Channel, cx: &mut Context<'_>) -> Poll<()> {
+        let mut away = [0_u8; 2048];
+        while self.left > 0 && self.sleep.as_mut().poll(cx).is_pending() {
+            let mut away = ReadBuf::new(&mut away);
+            let read = ready!(Pin::new(&mut *channel).poll_read(cx, &mut away));
+            if read.is_err() || away.filled().is_empty() {
+                break;
+            }
+            self.left = self.left.saturating_sub(away.filled().len());
+            self.sleep.as_mut().reset((Instant::now() + LINGER).min(self.last));
+        }
+        Poll::Ready(())
+    }
 }
 
 impl Watched {
     pub(super) const fn new(channel: Channel, streams: Rc<Streams>) -> Self {
-        Self { channel, streams }
+        Self { channel, streams, linger: None }
     }
 
     fn note<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -248,7 +292,12 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.channel).poll_shutdown(cx);
-        self.note(outcome)
+        let this = &mut *self;
+        if this.linger.is_none() {
+            let outcome = Pin::new(&mut this.channel).poll_shutdown(cx);
+            ready!(this.note(outcome))?;
+            this.streams.lingers.set(true);
+        }
+        this.linger.get_or_insert_with(Linger::new).poll(&mut this.channel, cx).map(Ok)
     }
 }

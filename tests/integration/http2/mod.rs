@@ -7,7 +7,8 @@ mod floods;
 use std::time::Duration;
 
 use crate::support::frames::{
-    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, block, frame, request,
+    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame,
+    request,
 };
 use crate::support::{
     Authority, Client, Frames, Gate, Http2, Request, Scripted, TestApp, Tunnel, body_of, checkpoints,
@@ -327,6 +328,41 @@ fn a_drain_lets_streams_finish() {
     assert_eq!(answered, [1, 3]);
     app.stop();
     assert_eq!(karbor.seen().len(), 2);
+}
+
+/// A client that gives room as it reads still writes when all is written to it. Closed on that, the system would take
+/// back what the client has not read yet.
+#[test]
+fn the_end_takes_no_part_of_an_answer_back() {
+    const BYTES: usize = 400_000;
+    let gate = Gate::default();
+    let opens = gate.clone();
+    let karbor = Scripted::new(move |mut link| {
+        while link.request().is_some() {
+            opens.pass();
+            link.send(json_answer(&format!("[\"{}\"]", "x".repeat(BYTES))));
+        }
+    });
+    let app = TestApp::before(karbor.address, "");
+    let mut client = Frames::with_settings(app.address, &[(4, 1 << 20)]);
+    socket2::SockRef::from(&client.socket).set_recv_buffer_size(4096).unwrap();
+    let room = |bytes: u32| frame(WINDOW_UPDATE, 0, 0, &bytes.to_be_bytes());
+    client.write(&room(1 << 20)).unwrap();
+    let get = frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", "/v1/p/plans", &[]));
+    client.write(&get).unwrap();
+    karbor.until_seen(1);
+    app.order();
+    let ping = client.until(PING).unwrap();
+    client.write(&frame(PING, 1, 0, &ping.payload)).unwrap();
+    gate.open();
+    let mut read = 0;
+    while let Some(part) = client.until(DATA) {
+        read += part.payload.len();
+        // Nobody there any more is what it would see, and no reason to read no further.
+        let _gone = client.write(&room(1));
+    }
+    assert_eq!(read, BYTES + 4);
+    app.stop();
 }
 
 #[test]
