@@ -27,7 +27,7 @@ use crate::wire::{HeadLimits, Refusal, as_in_http1, check_http2};
 
 /// What a client may send of one body, and of all of a connection, before it is read on.
 const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 128 * 1024;
+pub(super) const CONNECTION_WINDOW: u32 = 128 * 1024;
 /// The smallest that may be; a larger one only makes the client's peers wait longer.
 const FRAME_BYTES: u32 = 16 * 1024;
 /// What waits to be sent of one answer, beside the part that hyper holds.

@@ -15,6 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::http2::CONNECTION_WINDOW;
 use super::socket::Channel;
 
 /// Requests that a client may break off beyond those it lets come to their end.
@@ -201,10 +202,11 @@ pub(super) struct Watched {
     linger: Option<Linger>,
 }
 
-/// How long a client may be silent while it reads what is left, how long that may last, and how much it may say.
+/// How long a client may be silent while it reads what is left, how long that may last, and how much it may say: what
+/// it was allowed to have under way, and the room it gives for what it reads.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_MOST: Duration = Duration::from_secs(30);
-const LINGER_BYTES: usize = 4 * 1024 * 1024;
+const LINGER_BYTES: usize = CONNECTION_WINDOW as usize + 64 * 1024;
 
 /// Reads away what a client still says once all is written: closing on it would take back what it has not read yet.
 struct Linger {
