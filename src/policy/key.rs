@@ -64,9 +64,10 @@ impl<'k> Key<'k> {
                 Some(flaw) => Self::Malformed(flaw),
             }
         } else if let Some(rest) = key.strip_prefix("x-") {
-            let Some((application, name)) = rest.split_once("--") else {
+            let Some(end) = separator(rest.as_bytes()) else {
                 return Self::Malformed(Flaw::Separator);
             };
+            let (application, name) = (&rest[..end], &rest[end + 2..]);
             if !is_application(application) {
                 return Self::Malformed(Flaw::Application);
             }
@@ -86,6 +87,11 @@ impl<'k> Key<'k> {
     }
 }
 
+/// Where the first `--` stands. By hand: the library's search for a text prepares itself for long ones.
+fn separator(text: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'-', text).find(|&at| text.get(at + 1) == Some(&b'-'))
+}
+
 /// Whether Karbor takes `text` as the name in a key.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
@@ -93,9 +99,13 @@ pub fn is_name(text: &str) -> bool {
 }
 
 pub(super) fn is_application(text: &str) -> bool {
-    text.split(['-', '.', '_']).all(|group| {
-        !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    })
+    let joins = |byte: u8| matches!(byte, b'-' | b'.' | b'_');
+    let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || joins(byte);
+    let bytes = text.as_bytes();
+    // No group is empty: none of those that join stands at an end, or beside another.
+    let apart = |pair: &[u8]| !(joins(pair[0]) && joins(pair[1]));
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
+    bytes.iter().all(|&byte| sound(byte)) && !joins(first) && !joins(last) && bytes.windows(2).all(apart)
 }
 
 /// Why `name` is none. Its characters are those that Karbor takes (facts, section 3), less the newline
@@ -103,7 +113,10 @@ pub(super) fn is_application(text: &str) -> bool {
 fn name_flaw(name: &str) -> Option<Flaw> {
     if name.is_empty() {
         Some(Flaw::EmptyName)
-    } else if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_:.# ".contains(&byte)) {
+    } else if !name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.' | b'#' | b' '))
+    {
         Some(Flaw::NameCharacter)
     } else if name.starts_with(' ') || name.ends_with(' ') {
         Some(Flaw::NameSpace)

@@ -5,12 +5,14 @@ use std::collections::HashSet;
 
 /// Up to here comparing is cheaper than hashing, and nothing is allocated.
 const FEW: usize = 8;
+/// Room for as many as a map may have as shipped: it does not grow step by step.
+const MANY: usize = 64;
 
 /// Keys seen so far.
 pub(super) struct Keys<'b> {
     few: [Cow<'b, str>; FEW],
     count: usize,
-    /// Those beyond the few. The standard hasher is keyed at random.
+    /// All of them, once they are more than a few. The standard hasher is keyed at random.
     many: Option<HashSet<Cow<'b, str>>>,
 }
 
@@ -23,6 +25,9 @@ impl Default for Keys<'_> {
 impl<'b> Keys<'b> {
     /// Whether `key` is new.
     pub(super) fn insert(&mut self, key: Cow<'b, str>) -> bool {
+        if let Some(many) = &mut self.many {
+            return many.insert(key);
+        }
         let (seen, free) = self.few.split_at_mut(self.count);
         if seen.contains(&key) {
             return false;
@@ -32,7 +37,11 @@ impl<'b> Keys<'b> {
             self.count += 1;
             return true;
         }
-        self.many.get_or_insert_default().insert(key)
+        let mut many = HashSet::with_capacity(MANY);
+        many.extend(seen.iter_mut().map(std::mem::take));
+        many.insert(key);
+        self.many = Some(many);
+        true
     }
 }
 
