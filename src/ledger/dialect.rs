@@ -22,6 +22,8 @@ pub(super) struct Dialect {
     pub(super) begin: &'static str,
     /// Finds the number of tables by the name that is bound.
     pub(super) has_table: &'static str,
+    /// Finds how many bytes the tables take.
+    pub(super) size: &'static str,
     /// Behind `entry e` where it is looked up by many checkpoints.
     pub(super) by_checkpoint: &'static str,
     /// Behind `CREATE INDEX`.
@@ -34,6 +36,7 @@ pub(super) struct Dialect {
 static SQLITE: Dialect = Dialect {
     begin: "BEGIN IMMEDIATE",
     has_table: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+    size: "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
     by_checkpoint: "",
     if_missing: "IF NOT EXISTS",
     types: &[
@@ -51,6 +54,8 @@ static SQLITE: Dialect = Dialect {
 static MYSQL: Dialect = Dialect {
     begin: "START TRANSACTION",
     has_table: "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
+    size: "SELECT CAST(COALESCE(SUM(data_length + index_length), 0) AS SIGNED) FROM information_schema.tables \
+           WHERE table_schema = DATABASE() AND table_name IN ('entry', 'share', 'holding', 'term')",
     // From 200 names on (`eq_range_index_dive_limit`) it does not look, but goes by statistics. Those are of when
     // it opened the table, which was empty, and say that one name finds thousands: it would walk the table.
     by_checkpoint: "FORCE INDEX (checkpoint)",

@@ -40,6 +40,7 @@ mod thread;
 mod tls;
 mod transfer;
 mod usage;
+mod whole;
 
 use std::fmt;
 use std::sync::Arc;

@@ -213,3 +213,29 @@ fn the_largest_map_is_that_of_the_time_asked_for() {
         assert_eq!(largest(3600).await, (0, 0, 0));
     });
 }
+
+#[test]
+fn wholes_come_page_by_page_and_the_size_is_known() {
+    on_each(async |stage| {
+        let open = stage.open();
+        let pages = async |most: usize| {
+            let (mut all, mut after) = (Vec::new(), None);
+            loop {
+                let page = open.ledger.wholes(most, after.as_ref()).await.unwrap();
+                assert!(page.len() <= most);
+                let Some((last, _)) = page.last() else { return all };
+                after = Some(last.clone());
+                all.extend(page.into_iter().map(|(tenant, usage)| {
+                    (tenant.as_str().to_owned(), usage.checkpoints, usage.entries, usage.bytes)
+                }));
+            }
+        };
+        assert_eq!(pages(2).await, []);
+        fill(&stage, &open).await;
+        for most in [1, 2, 100] {
+            let expected = [(TENANT.to_owned(), 5, 9, 94), (OTHER.to_owned(), 2, 4, 44)];
+            assert_eq!(pages(most).await, expected, "{most}");
+        }
+        assert!(open.ledger.size().await.unwrap() > 0);
+    });
+}
