@@ -4,6 +4,7 @@
 //! writes them (`writer`) to a file or standard output (`sink`). What a line holds is in `line`, and for
 //! auditors in `docs/audit.md`. Leaves filling a line in to the exchange.
 
+mod latest;
 mod line;
 mod sink;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
+pub use latest::Latest;
 pub use line::{AuditLine, AuditVerdict, FORMAT_VERSION};
 pub use writer::{AuditWriter, Unwritten};
 
@@ -83,6 +85,7 @@ pub struct AuditLog {
     orders: Arc<Orders>,
     counters: AuditCounters,
     digest: Option<RandomState>,
+    latest: Latest,
 }
 
 impl AuditLog {
@@ -101,11 +104,12 @@ impl AuditLog {
         counters: AuditCounters,
         sink: Option<Sink>,
     ) -> Result<(Self, AuditWriter), AuditError> {
-        let orders = Arc::new(Orders::default());
+        let (orders, latest) = (Arc::new(Orders::default()), Latest::default());
         let (queue, thread) = match sink {
             Some(sink) => {
                 let (sender, receiver) = sync_channel(options.queue_lines.max(1));
-                let thread = writer::start(receiver, sink, Arc::clone(&orders), counters.clone())?;
+                let writer = writer::Parts { orders: Arc::clone(&orders), latest: latest.clone() };
+                let thread = writer::start(receiver, sink, writer, counters.clone())?;
                 (Some(sender), Some(thread))
             }
             None => (None, None),
@@ -116,18 +120,27 @@ impl AuditLog {
             KeyNames::Hashed => Some(RandomState::new()),
         };
         let writer = AuditWriter::new(thread, queue.clone(), Arc::clone(&orders));
-        Ok((Self { queue, orders, counters, digest }, writer))
+        Ok((Self { queue, orders, counters, digest, latest }, writer))
     }
 
-    /// Whether lines go anywhere.
+    /// Whether a line with that verdict goes anywhere.
     #[must_use]
-    pub fn is_on(&self) -> bool {
-        self.queue.is_some()
+    pub fn wants(&self, verdict: AuditVerdict) -> bool {
+        self.queue.is_some() || Latest::wants(verdict)
+    }
+
+    /// The latest lines of requests that broke a rule or were refused.
+    #[must_use]
+    pub fn latest(&self) -> Latest {
+        self.latest.clone()
     }
 
     /// Hands a line to the writer, or drops and counts it. Never waits.
     pub fn record(&self, line: &AuditLine<'_>) {
-        let Some(queue) = &self.queue else { return };
+        let is_held = Latest::wants(line.verdict);
+        if self.queue.is_none() && !is_held {
+            return;
+        }
         if self.orders.is_closing() {
             return self.counters.dropped(AuditDrop::Closed, 1);
         }
@@ -138,7 +151,8 @@ impl AuditLog {
                 return self.counters.dropped(AuditDrop::WriteFailed, 1);
             }
         };
-        match queue.try_send(Message::Line(written)) {
+        let Some(queue) = &self.queue else { return self.latest.hold(written) };
+        match queue.try_send(Message::Line { written, is_held }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => self.counters.dropped(AuditDrop::QueueFull, 1),
             Err(TrySendError::Disconnected(_)) => self.counters.dropped(AuditDrop::Closed, 1),

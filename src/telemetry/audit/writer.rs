@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::AuditError;
+use super::latest::Latest;
 use super::sink::{Sink, count_lines};
 use crate::telemetry::metrics::{AuditCounters, AuditDrop};
 
@@ -19,8 +20,8 @@ const BATCH_BYTES: usize = 256 * 1024;
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
 pub(super) enum Message {
-    /// A whole line, with its end.
-    Line(Vec<u8>),
+    /// A whole line, with its end, and whether it is among the latest to hold.
+    Line { written: Vec<u8>, is_held: bool },
     /// There is an order.
     Wake,
 }
@@ -85,16 +86,22 @@ impl AuditWriter {
     }
 }
 
+/// What the writer shares with the log.
+pub(super) struct Parts {
+    pub(super) orders: Arc<Orders>,
+    pub(super) latest: Latest,
+}
+
 /// Starts the writer; what is returned disconnects when it has ended.
 pub(super) fn start(
     lines: Receiver<Message>,
     sink: Sink,
-    orders: Arc<Orders>,
+    Parts { orders, latest }: Parts,
     counters: AuditCounters,
 ) -> Result<Receiver<()>, AuditError> {
     let (alive, ended) = channel();
     let mut writing =
-        Writing { lines, sink, orders, counters, batch: Vec::new(), complained: None, silent: 0 };
+        Writing { lines, sink, orders, latest, counters, batch: Vec::new(), complained: None, silent: 0 };
     thread::Builder::new()
         .name("audit".to_owned())
         .spawn(move || {
@@ -109,6 +116,7 @@ struct Writing {
     lines: Receiver<Message>,
     sink: Sink,
     orders: Arc<Orders>,
+    latest: Latest,
     counters: AuditCounters,
     batch: Vec<u8>,
     complained: Option<Instant>,
@@ -147,8 +155,11 @@ impl Writing {
     }
 
     fn take(&mut self, message: Message) {
-        if let Message::Line(line) = message {
-            self.batch.extend_from_slice(&line);
+        if let Message::Line { written, is_held } = message {
+            self.batch.extend_from_slice(&written);
+            if is_held {
+                self.latest.hold(written);
+            }
         }
     }
 

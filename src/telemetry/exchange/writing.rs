@@ -103,7 +103,8 @@ impl Exchange {
     }
 
     fn write_audit_line(&self, judged: &Judged) {
-        if !self.desk.audit.is_on() {
+        let verdict = self.verdict(judged);
+        if !self.desk.audit.wants(verdict) {
             return;
         }
         let duration = self.started.elapsed();
@@ -127,7 +128,7 @@ impl Exchange {
             checkpoint: judged.checkpoint.as_ref(),
             route: self.route,
             method: Some(&*judged.method).filter(|method| !method.is_empty()),
-            verdict: self.verdict(judged),
+            verdict,
             refusal: match self.course {
                 Course::Refused(refusal) => Some(refusal),
                 _ => None,

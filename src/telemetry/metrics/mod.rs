@@ -4,6 +4,7 @@
 //! scraped. Names stand in `family`, closed label values in `label`. Leaves serving the text to `admin`.
 
 mod family;
+mod glance;
 mod label;
 mod life;
 mod scrape;
@@ -20,6 +21,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, Registry};
 
 pub use family::{FAMILIES, Family, Kind};
+pub use glance::{Endpoint, Glance, Tally};
 pub use label::{
     AuditDrop, ConnectionRefusal, Direction, Handshake, LedgerOperation, LedgerOutcome, MethodClass, Move,
     Outcome, Probe, Reload, Side, SpanDrop, Unfilled, Unkept, UpstreamFailure,

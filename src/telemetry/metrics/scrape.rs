@@ -39,13 +39,18 @@ pub(super) fn sum_of_gauge(registries: &[Registry], name: &str) -> u64 {
             family.get_metric().iter().map(|metric| metric.get_gauge().get_value()).collect::<Vec<_>>()
         })
         .sum();
+    whole(sum)
+}
+
+/// A count out of the float that it is held in; never below zero.
+pub(super) fn whole(count: f64) -> u64 {
     // Far below where a float is exact.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a whole number, not negative"
     )]
-    let whole = sum.max(0.0) as u64;
+    let whole = count.max(0.0) as u64;
     whole
 }
 
