@@ -13,7 +13,7 @@
 //! | services | [`telemetry`], [`ledger`] | `telemetry` → core, `drain`; `ledger` → `karbor`, `policy` |
 //! | shell | [`upstream`], [`server`], [`proxy`] | `server`, `upstream` → `wire`, `drain`, `telemetry`; `proxy` → core, services, `upstream`, `server`'s handler, `drain` |
 //! | beside | [`otlp`] | `wire`, `telemetry`, and of `upstream` the way to ask |
-//! | edge | [`admin`], [`config`] | `admin` → `telemetry`, `drain`; `config` → core and the options structs of the parts |
+//! | edge | [`admin`], [`config`] | `admin` → `telemetry`, `drain`, `server`'s listener; `config` → core and the options structs of the parts |
 //! | by hand | [`verify`] | `karbor`, `ledger` |
 //! | wiring | [`app`], [`demo`] | everything; nobody imports `app` but `main` and the tests |
 

@@ -1,8 +1,10 @@
 //! The admin side over real sockets, and the guards.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::*;
@@ -13,13 +15,24 @@ fn hub() -> MetricsHub {
     MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap()
 }
 
-fn sources(readiness: &Readiness) -> Sources {
-    let config = Arc::new(|| "[server]\nworkers = 1  # default\n".to_owned());
-    Sources { hub: hub(), readiness: readiness.clone(), config }
+fn options(token: TokenSource) -> AdminOptions {
+    let listen = Listen::Tcp("127.0.0.1:0".parse().unwrap());
+    AdminOptions { listen, unix_mode: 0o660, token, tls: None }
 }
 
-fn bound() -> Bound {
-    bind(&AdminOptions { listen: "127.0.0.1:0".parse().unwrap() }, false).unwrap()
+fn sources(readiness: &Readiness, token: TokenSource) -> Sources {
+    Sources {
+        hub: hub(),
+        readiness: readiness.clone(),
+        config: Arc::new(|| "[server]\nworkers = 1  # default\n".to_owned()),
+        options: Arc::new(move || options(token.clone())),
+    }
+}
+
+fn bound() -> (Bound, SocketAddr) {
+    let bound = bind(&options(TokenSource::None), false, None).unwrap();
+    let Listen::Tcp(addr) = *bound.listen() else { panic!("a unix socket") };
+    (bound, addr)
 }
 
 fn run<T>(test: impl Future<Output = T>) -> T {
@@ -29,10 +42,13 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 
 /// Serves while `test` runs, then stops and waits for the end.
 async fn with_admin(readiness: &Readiness, test: impl AsyncFnOnce(SocketAddr)) {
-    let bound = bound();
-    let addr = bound.addr();
+    with_guarded_admin(readiness, TokenSource::None, test).await;
+}
+
+async fn with_guarded_admin(readiness: &Readiness, token: TokenSource, test: impl AsyncFnOnce(SocketAddr)) {
+    let (bound, addr) = bound();
     let (stop, stopped) = oneshot::channel::<()>();
-    let serve = bound.serve(sources(readiness), async move {
+    let serve = bound.serve(sources(readiness, token), async move {
         let _dropped = stopped.await;
     });
     let test = async {
@@ -63,13 +79,15 @@ async fn check(addr: SocketAddr, method: &str, path: &str, status: u16, contains
 fn each_page_answers() {
     let readiness = Readiness::new();
     run(with_admin(&readiness, async |addr| {
-        check(addr, "GET", "/", 200, &["text/plain", "/metrics", "/livez", "/readyz"]).await;
+        let all = ["text/html", "\"metrics\"", "\"livez\"", "\"readyz\"", "\"config\""];
+        check(addr, "GET", "/", 200, &all).await;
+        check(addr, "GET", "/config", 200, &["workers = 1"]).await;
         check(addr, "GET", "/livez", 200, &["\r\n\r\nlive\n"]).await;
         check(addr, "GET", "/readyz", 200, &["\r\n\r\nready\n"]).await;
         check(addr, "GET", "/metrics", 200, &["version=0.0.4", "karbor_admission_build_info"]).await;
         check(addr, "GET", "/metrics?debug=1", 200, &["karbor_admission_build_info"]).await;
         check(addr, "GET", "/nothing", 404, &["no such page", "/metrics", "/readyz"]).await;
-        check(addr, "POST", "/metrics", 405, &["allow: GET, HEAD", "/metrics"]).await;
+        check(addr, "POST", "/metrics", 405, &["allow: GET, HEAD", "only GET"]).await;
         check(addr, "DELETE", "/nothing", 405, &["allow: GET, HEAD"]).await;
     }));
 }
@@ -134,14 +152,47 @@ fn the_oldest_silent_client_makes_room_for_a_new_one() {
 
 #[test]
 fn a_taken_address_is_an_error() {
-    let first = bound();
-    let taken = bind(&AdminOptions { listen: first.addr() }, false);
+    let (_first, addr) = bound();
+    let taken = bind(&AdminOptions { listen: Listen::Tcp(addr), ..options(TokenSource::None) }, false, None);
     assert_eq!(taken.err().map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
 }
 
 #[test]
 fn serving_can_move_between_threads() {
     fn takes_send(_: &(impl Future + Send)) {}
-    let serve = bound().serve(sources(&Readiness::new()), std::future::pending());
+    let (bound, _) = bound();
+    let serve = bound.serve(sources(&Readiness::new(), TokenSource::None), std::future::pending());
     takes_send(&serve);
+}
+
+#[test]
+fn whoever_shows_no_token_is_told_what_to_show() {
+    let readiness = Readiness::new();
+    let token = TokenSource::Given(Token::new("0123456789abcdef").unwrap());
+    run(with_guarded_admin(&readiness, token, async |addr| {
+        for path in ["/", "/config", "/metrics", "/nothing"] {
+            check(addr, "GET", path, 401, &["www-authenticate: Bearer realm="]).await;
+            check(addr, "HEAD", path, 401, &["www-authenticate: Bearer realm="]).await;
+        }
+        check(addr, "GET", "/livez", 200, &["live"]).await;
+        check(addr, "GET", "/readyz", 200, &["ready"]).await;
+        check(addr, "POST", "/livez", 405, &["allow: GET, HEAD"]).await;
+        let shown = "GET /config HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n";
+        let answer = ask(addr, shown).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }));
+}
+
+#[test]
+fn where_everybody_gets_there_it_is_not_bound_without_a_guard() {
+    let listen = Listen::Tcp("0.0.0.0:0".parse().unwrap());
+    let open = AdminOptions { listen, ..options(TokenSource::None) };
+    let refused = bind(&open, false, None).err().unwrap();
+    assert!(refused.to_string().contains("admin.token_file and admin.tls"), "{refused}");
+    let handed = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    assert!(bind(&options(TokenSource::None), false, Some(handed)).is_err());
+    let handed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = handed.local_addr().unwrap();
+    let bound = bind(&open, false, Some(handed)).unwrap();
+    assert_eq!(*bound.listen(), Listen::Tcp(addr));
 }

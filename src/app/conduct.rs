@@ -113,11 +113,12 @@ fn serve_admin(
     running: &Running,
 ) -> watch::Sender<bool> {
     let (end, mut ended) = watch::channel(false);
-    let running = running.clone();
+    let (running, options) = (running.clone(), running.clone());
     let sources = admin::Sources {
         hub: shared.hub.clone(),
         readiness: readiness.clone(),
         config: Arc::new(move || config::effective(&running.current())),
+        options: Arc::new(move || options.current().config.admin.clone()),
     };
     drain::spawn_cut(async move {
         let until = async move {

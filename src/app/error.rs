@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::admin::GuardError;
 use crate::ledger::LedgerError;
 use crate::server::{Listen, TlsError};
 use crate::telemetry::audit::AuditError;
@@ -34,6 +35,9 @@ pub enum AppError {
     #[cfg(feature = "otlp")]
     #[error("cannot export traces")]
     Otlp(#[from] crate::otlp::OtlpError),
+    /// The token or the certificate of the admin side cannot be used.
+    #[error("cannot guard the admin side (admin.token_file, admin.tls)")]
+    Guard(#[from] GuardError),
     /// The metrics contradict each other.
     #[error("cannot set up the metrics")]
     Metrics(#[from] MetricsError),
@@ -55,6 +59,11 @@ impl AppError {
                 io::ErrorKind::AlreadyExists => "name another path, or move the file away",
                 _ => "its folder must exist and be the service's to write to; a path has at most 107 bytes",
             }),
+            Self::Bind { setting: "admin.listen", source, .. }
+                if source.kind() == io::ErrorKind::InvalidInput =>
+            {
+                Some("hand a socket over that is on loopback, or set both")
+            }
             Self::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 Some("is another instance, or Karbor itself, on this port?")
             }
@@ -69,6 +78,7 @@ impl AppError {
             Self::Tls(error) => error.hint(),
             #[cfg(feature = "otlp")]
             Self::Otlp(_) => Some("is traces.ca_file a PEM file that the service may read?"),
+            Self::Guard(error) => error.hint(),
             Self::WorkerEnded => Some("the log says why; this is a fault of the program"),
             Self::Metrics(_) | Self::Thread(_) => None,
         }

@@ -27,18 +27,17 @@ impl Launch {
         let for_clients = self.for_clients(&config.server.listen);
         if let Some((name, socket)) = self.supervisor.sockets.first() {
             let source = io::Error::other(format!("there is nothing to do for the socket {name:?}"));
-            let listen = socket.local_addr().unwrap_or(config.admin.listen);
-            return Err(AppError::Bind { listen: Listen::Tcp(listen), setting: "server.listen", source });
+            let listen = socket.local_addr().map_or_else(|_gone| config.admin.listen.clone(), Listen::Tcp);
+            return Err(AppError::Bind { listen, setting: "server.listen", source });
         }
         let server = server::bind(&config.server, self.beside, for_clients).map_err(
             |BindError { listen, source }| AppError::Bind { listen, setting: "server.listen", source },
         )?;
-        let admin = match for_admin {
-            Some(socket) => admin::adopt(socket),
-            None => admin::bind(&config.admin, self.beside),
-        };
-        let listen = Listen::Tcp(config.admin.listen);
-        let admin = admin.map_err(|source| AppError::Bind { listen, setting: "admin.listen", source })?;
+        let admin = admin::bind(&config.admin, self.beside, for_admin).map_err(|source| AppError::Bind {
+            listen: config.admin.listen.clone(),
+            setting: "admin.listen",
+            source,
+        })?;
         Ok((server, admin))
     }
 

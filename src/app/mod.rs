@@ -73,6 +73,7 @@ impl App {
         if let Some(tls) = &mut loaded.config.server.tls {
             tls.open()?;
         }
+        loaded.config.admin.open()?;
         let config = &loaded.config;
         let (server, admin) = launch.bind(config)?;
         let hub = MetricsHub::new(&config.metrics, &BuildInfo::CURRENT)?;
@@ -126,8 +127,17 @@ impl App {
 
     /// Where metrics and health are.
     #[must_use]
-    pub fn admin_address(&self) -> SocketAddr {
-        self.admin.addr()
+    pub fn admin(&self) -> &Listen {
+        self.admin.listen()
+    }
+
+    /// The same, if it is an address.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        match self.admin() {
+            Listen::Tcp(address) => Some(*address),
+            Listen::Unix(_) => None,
+        }
     }
 
     /// Runs until the operator wishes an end, then drains; a second such wish ends the drain at once.
@@ -155,7 +165,7 @@ impl App {
         };
         tracing::info!(
             addresses = self.server.addresses.iter().map(Listen::to_string).collect::<Vec<_>>().join(" "),
-            admin = %self.admin.addr(),
+            admin = %self.admin.listen(),
             workers = self.server.workers.len(),
             policy = &*config.policy.revision,
             version = BuildInfo::CURRENT.version,

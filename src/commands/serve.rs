@@ -41,8 +41,8 @@ pub(crate) fn demo(listen: SocketAddr, admin: SocketAddr, karbor: SocketAddr) ->
     let loaded = config::parse(&[File { name: "demo".to_owned(), text }], [])?;
     start_log(&loaded)?;
     let app = App::bind(loaded, Launch::default())?;
-    let guide =
-        demo::guide(app.address().unwrap_or(listen), app.admin_address(), PROJECT, demo::PROVIDER_ID, &plan);
+    let (proxy, admin) = (app.address().unwrap_or(listen), app.admin_address().unwrap_or(admin));
+    let guide = demo::guide(proxy, admin, PROJECT, demo::PROVIDER_ID, &plan);
     std::io::stdout().write_all(guide.as_bytes())?;
     let ended = run(app);
     stand_in.shutdown();

@@ -1,7 +1,5 @@
 //! What only several settings together show: what cannot be meant, and what hardly is.
 
-use std::net::SocketAddr;
-
 use figment::value::Value;
 
 use super::Config;
@@ -9,7 +7,7 @@ use super::kind;
 use super::problem::{Found, Problem};
 use super::settings::Settings;
 use super::written::{KeyPath, found};
-use super::{ledger, network, tenancy, tls, traces, upstream};
+use super::{admin, ledger, network, tenancy, tls, traces, upstream};
 use crate::policy::{Bound, Enforcement, Rule};
 use crate::server::Listen;
 use crate::telemetry::audit::AuditSink;
@@ -22,6 +20,7 @@ pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
     problems.extend(ledger::problems(settings));
     problems.extend(tls::problems(settings));
     problems.extend(traces::problems(settings));
+    problems.extend(admin::problems(settings));
     let said = settings.read("server.proxy_protocol", kind::flag).unwrap_or_default();
     let trusted = settings.list("server.trusted_peers", network::trusted_peer);
     if said && trusted.is_ok_and(|trusted| trusted.is_empty()) {
@@ -64,6 +63,7 @@ pub(super) fn warnings(settings: &Settings, config: &Config) -> Vec<Problem> {
     warnings.extend(upstream::warnings(settings, &config.upstream));
     warnings.extend(ledger::warnings(settings));
     warnings.extend(traces::warnings(settings, config.otlp.as_ref()));
+    warnings.extend(admin::warnings(settings));
     warnings
 }
 
@@ -113,16 +113,9 @@ fn collisions(settings: &Settings) -> Vec<Problem> {
             problems.push(Problem::at(settings.origin(&path, Some(index)), &path, text).found(shown));
         }
     }
-    let listen: Vec<SocketAddr> = listen
-        .into_iter()
-        .filter_map(|listen| match listen {
-            Listen::Tcp(address) => Some(address),
-            Listen::Unix(_) => None,
-        })
-        .collect();
     let path = KeyPath::of("admin.listen");
     let admin = settings.text("admin.listen", network::admin_listen);
-    if admin.is_ok_and(|admin| listen.iter().any(|listen| overlap(*listen, admin))) {
+    if admin.is_ok_and(|admin| listen.iter().any(|listen| overlap(listen, &admin))) {
         let shown = path.find(settings.values()).map_or(Found::Nothing, found);
         let problem =
             Problem::at(settings.origin(&path, None), &path, "expected another address than `server.listen`");
@@ -131,7 +124,9 @@ fn collisions(settings: &Settings) -> Vec<Problem> {
     problems
 }
 
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+/// Also where one is IPv4 and the other IPv6: with one port for both, nobody would know which is meant.
+fn overlap(one: &Listen, other: &Listen) -> bool {
+    let (Listen::Tcp(one), Listen::Tcp(other)) = (one, other) else { return one == other };
     let unspecified = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || unspecified)
 }

@@ -1,6 +1,7 @@
 //! Settings → `Config`: fills the options of each part.
 //!
-//! Leaves the policy to `tenancy`, the ledger to `ledger`, the way to Karbor to `upstream`, and what only several settings together show to `coherence`.
+//! Leaves the policy to `tenancy`, the ledger to `ledger`, the way to Karbor to `upstream`, the admin side to `admin`, and
+//! what only several settings together show to `coherence`.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -10,8 +11,7 @@ use figment::value::Value;
 use super::Config;
 use super::problem::{Problem, Wrong};
 use super::settings::Settings;
-use super::{coherence, kind, ledger, names, network, tenancy, tls, traces, upstream};
-use crate::admin::AdminOptions;
+use super::{admin, coherence, kind, ledger, names, network, tenancy, tls, traces, upstream};
 use crate::proxy::ProxyOptions;
 use crate::server::ServerOptions;
 use crate::telemetry::audit::AuditOptions;
@@ -33,7 +33,7 @@ pub(super) fn compile(settings: &Settings) -> Result<Config, Problem> {
         server: server(settings)?,
         upstream: upstream::options(settings)?,
         proxy: proxy(settings)?,
-        admin: AdminOptions { listen: settings.text("admin.listen", network::admin_listen)? },
+        admin: admin::options(settings)?,
         audit: audit(settings)?,
         log: log(settings)?,
         metrics: MetricsOptions {

@@ -4,6 +4,7 @@
 //! found, not only the first, and each says where it stands. Fills in the options of each part; no part
 //! imports this one. `docs/configuration.md` is the operator's view.
 
+mod admin;
 mod change;
 mod coherence;
 mod compile;
@@ -190,6 +191,8 @@ pub fn load_with_origins(
             .open()
             .map_err(|error| ConfigErrors(vec![tls::unusable(&loaded.settings, options, &error)]))?;
     }
+    let guard = &mut loaded.config.admin;
+    guard.open().map_err(|error| ConfigErrors(vec![admin::unusable(&loaded.settings, guard, &error)]))?;
     Ok(loaded)
 }
 

@@ -16,10 +16,14 @@ const HOST_BYTES: usize = 253;
 
 /// Where clients connect: an address with a port, or a unix socket.
 pub(super) fn listen(text: &str) -> Result<Listen, Wrong> {
+    place(text, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 8799))
+}
+
+fn place(text: &str, example: SocketAddr) -> Result<Listen, Wrong> {
     match text.strip_prefix("unix:") {
         Some(path) => unix_path(path).map(Listen::Unix),
         None if text.starts_with('/') => Err(Wrong::hint(format!("\"unix:{text}\""))),
-        None => address(text, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 8799)).map(Listen::Tcp),
+        None => address(text, example).map(Listen::Tcp),
     }
 }
 
@@ -53,9 +57,9 @@ pub(super) fn trusted_peer(text: &str) -> Result<TrustedPeer, Wrong> {
     }
 }
 
-/// Where metrics and health are served: an address with a port.
-pub(super) fn admin_listen(text: &str) -> Result<SocketAddr, Wrong> {
-    address(text, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 9799))
+/// Where the admin side is: an address with a port, or a unix socket.
+pub(super) fn admin_listen(text: &str) -> Result<Listen, Wrong> {
+    place(text, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 9799))
 }
 
 /// An address with a port; the hint takes what is missing from `example`.

@@ -49,6 +49,15 @@ impl Listen {
             _ => false,
         }
     }
+
+    /// Whether only this machine gets there.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
 }
 
 /// A bound socket that accepts.
@@ -100,20 +109,41 @@ pub fn bind(
     bound.workers.resize_with(workers, Vec::new);
     let handed = handed.into_iter().chain(std::iter::repeat_with(|| None));
     for (listen, handed) in options.listen.iter().zip(handed) {
-        let failed = |source| BindError { listen: listen.clone(), source };
-        let listeners = match (listen, handed) {
-            (Listen::Tcp(_), Some(socket)) => adopt(&socket, workers),
-            (Listen::Tcp(address), None) => bind_tcp(*address, workers, beside),
-            (Listen::Unix(path), _) => bind_unix(path, options.unix_mode, workers, beside),
-        };
-        let listeners = listeners.map_err(failed)?;
-        let first = listeners.first().map_or(Ok(listen.clone()), |first| first.listen(listen));
-        bound.addresses.push(first.map_err(failed)?);
+        let site = Site { listen, unix_mode: options.unix_mode, beside };
+        let bound_here = site.bind(workers, handed);
+        let (listeners, address) =
+            bound_here.map_err(|source| BindError { listen: listen.clone(), source })?;
+        bound.addresses.push(address);
         for (worker, listener) in bound.workers.iter_mut().zip(listeners) {
             worker.push(listener);
         }
     }
     Ok(bound)
+}
+
+/// One place to listen, and how to come by it.
+pub(super) struct Site<'o> {
+    pub(super) listen: &'o Listen,
+    pub(super) unix_mode: u32,
+    pub(super) beside: bool,
+}
+
+impl Site<'_> {
+    /// So many listeners there, and where that is. What was handed over is taken in place of binding it, unless this
+    /// is a unix socket.
+    pub(super) fn bind(
+        &self,
+        count: usize,
+        handed: Option<TcpListener>,
+    ) -> io::Result<(Vec<Listener>, Listen)> {
+        let listeners = match (self.listen, handed) {
+            (Listen::Tcp(_), Some(socket)) => adopt(&socket, count),
+            (Listen::Tcp(address), None) => bind_tcp(*address, count, self.beside),
+            (Listen::Unix(path), _) => bind_unix(path, self.unix_mode, count, self.beside),
+        }?;
+        let listen = listeners.first().map_or(Ok(self.listen.clone()), |first| first.listen(self.listen))?;
+        Ok((listeners, listen))
+    }
 }
 
 impl Listener {

@@ -9,6 +9,7 @@ mod http2;
 mod listener;
 mod preamble;
 mod room;
+mod side_door;
 mod socket;
 mod stay;
 mod streams;
@@ -31,6 +32,7 @@ use hyper::body::Incoming;
 pub use guard::InBody;
 pub use listener::{BindError, Bound, Listen, Listener, bind};
 pub use room::Room;
+pub use side_door::{OpenSideDoor, SideDoor, Visitor};
 pub use stay::Stay;
 pub use tls::{Certificates, ClientCertificates, TlsError, TlsOptions};
 

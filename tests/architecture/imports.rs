@@ -46,7 +46,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "server::Stay",
         ],
     ),
-    ("admin", &["telemetry", "drain"]),
+    (
+        "admin",
+        &[
+            "telemetry",
+            "drain",
+            // A listener, and what is spoken on it.
+            "server::Listen",
+            "server::SideDoor",
+            "server::TlsError",
+            "server::TlsOptions",
+            "server::Visitor",
+        ],
+    ),
     (
         "config",
         &[
@@ -55,6 +67,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "policy",
             // The options structs, and what their fields are made of.
             "admin::AdminOptions",
+            "admin::GuardError",
+            "admin::Token",
+            "admin::TokenSource",
             "ledger::Engine",
             "ledger::LedgerOptions",
             "ledger::MysqlOptions",

@@ -8,13 +8,14 @@
 //! unix sockets, names; `upstream_queue` waiting for a place; `upstream_counts` that what Karbor got is counted;
 //! `lifecycle` start, drain, bounds; `listeners` addresses and unix sockets; `tls` certificates of both sides;
 //! `proxy_protocol` whom a balancer speaks for; `http2` the same proxy by HTTP/2, and its floods; `drain` what its
-//! clients see; `reload` another configuration while it runs; `upgrade` one process after the other, and what the
+//! clients see; `admin_guard` who may read the admin side; `reload` another configuration while it runs; `upgrade` one process after the other, and what the
 //! service manager is told; `departures` clients that leave; `slow` clients that dribble; `observability` audit lines,
 //! metrics, log; `traces` what a caller says that its request is part of; `otlp` the spans of a build
 //! that exports them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
+mod admin_guard;
 mod create;
 mod departures;
 mod drain;

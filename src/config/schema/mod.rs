@@ -4,6 +4,7 @@
 //! `NAME`, `ID`, `RULE`, `KEY` and `APPLICATION` stand for the name of a group, a tenant, a rule, a recognised
 //! key, an application.
 
+mod admin;
 mod ledger;
 mod parts;
 mod policy;
@@ -71,9 +72,10 @@ impl Setting {
 
 /// Every setting, in the order of the documentation.
 pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
-    let parts: [&[Setting]; 9] = [
+    let parts: [&[Setting]; 10] = [
         parts::SERVER_SETTINGS,
         tls::SETTINGS,
+        admin::SETTINGS,
         parts::SETTINGS,
         traces::SETTINGS,
         upstream::SETTINGS,

@@ -1,4 +1,4 @@
-//! Settings of the parts: server, admin, reload, log, audit, metrics.
+//! Settings of the parts: server, reload, log, audit, metrics.
 
 use std::time::Duration;
 
@@ -34,8 +34,7 @@ const PEERS: Kind =
 const SINK: Kind = Kind::Text("a path, \"-\" or \"\"", |text| names::audit_sink(text).map(drop));
 const LISTEN: Kind =
     Kind::OneOrMore("an address with a port", |text| network::listen(text).map(drop), MOST_LISTENERS);
-const MODE: Kind = Kind::Text("a mode in octal digits", |text| network::mode(text).map(drop));
-const ADMIN_LISTEN: Kind = Kind::Text("an address with a port", |text| network::admin_listen(text).map(drop));
+pub(super) const MODE: Kind = Kind::Text("a mode in octal digits", |text| network::mode(text).map(drop));
 
 pub(super) const SERVER_SETTINGS: &[Setting] = &[
     set(
@@ -156,15 +155,8 @@ pub(super) const SERVER_SETTINGS: &[Setting] = &[
     ),
 ];
 
-/// Those of everything else but Karbor's, the ledger's and the policy's.
+/// Those of everything else but the admin side's, Karbor's, the ledger's and the policy's.
 pub(super) const SETTINGS: &[Setting] = &[
-    set(
-        "admin.listen",
-        ADMIN_LISTEN,
-        "\"127.0.0.1:9799\"",
-        "where `/metrics`, `/livez`, `/readyz` and `/config` are served; has no authentication",
-    )
-    .at_start(),
     set(
         "reload.watch",
         Kind::Flag,

@@ -6,19 +6,23 @@ use super::client::BrokenOff;
 use super::message::{Fields, Framing, Head, Wire};
 
 /// What may come through; fields of scripted upstreams begin with `x-test-`.
-const ALLOWED: [&str; 14] = [
+const ALLOWED: [&str; 18] = [
     "allow",
     "cache-control",
     "connection",
     "content-length",
+    "content-security-policy",
     "content-type",
     "date",
     "etag",
+    "referrer-policy",
     "retry-after",
     "server",
     "transfer-encoding",
+    "vary",
     "warning",
     "www-authenticate",
+    "x-content-type-options",
     "x-compute-request-id",
     "x-openstack-request-id",
 ];
