@@ -1,15 +1,16 @@
-//! `/metrics`, `/livez`, `/readyz`, `/config` on a listener of their own. Reads only.
+//! `/status`, `/metrics`, `/livez`, `/readyz`, `/config` on a listener of their own. Reads only.
 //!
 //! Every connection lives inside the one future of [`Bound::serve`], at most [`MAX_CONNECTIONS`] at once, each
 //! for one request and a limited time: nothing is spawned, and what drops the future drops them all. The pages
-//! stand in `pages`, who may read them in `guard`. Leaves sockets and TLS to `server`, and saying what is ready to
-//! whoever holds the guards.
+//! stand in `pages` and `status`, who may read them in `guard`. Leaves sockets and TLS to `server`, saying what is
+//! ready to whoever holds the guards, and how the other parts stand to the wiring.
 
 mod connections;
 mod guard;
 mod options;
 mod pages;
 mod readiness;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -24,11 +25,17 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::time::Instant;
 
 use self::connections::{Asked, Connections};
 use self::guard::Guard;
 pub use self::options::{AdminOptions, GuardError, Token, TokenSource};
+use self::pages::Desk;
 pub use self::readiness::{Readiness, ReadinessGuard};
+use self::status::MINUTE;
+pub use self::status::{
+    Attempt, LedgerState, Listening, QuotaUsage, Reloading, Report, STATUS_VERSION, TenantUsage, UsageReport,
+};
 use crate::server::{Listen, SideDoor, Visitor};
 use crate::telemetry::metrics::MetricsHub;
 
@@ -48,15 +55,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// The admin listener, bound and not yet serving.
 pub struct Bound(SideDoor);
 
-/// What the pages are made of. Clones show the same.
+/// What the pages are made of. Clones show the same. None of it may wait: everybody who asks would.
 #[derive(Clone)]
 pub struct Sources {
-    /// For `/metrics`.
+    /// For `/metrics`, and the numbers of `/status`.
     pub hub: MetricsHub,
     /// For `/readyz`.
     pub readiness: Readiness,
     /// For `/config`: the configuration in force, as text without secrets.
     pub config: Arc<dyn Fn() -> String + Send + Sync>,
+    /// For `/status`: how the parts stand that this one does not know.
+    pub report: Arc<dyn Fn() -> Report + Send + Sync>,
     /// The options in force. Where to listen is never taken from them.
     pub options: Arc<dyn Fn() -> AdminOptions + Send + Sync>,
 }
@@ -87,16 +96,19 @@ impl Bound {
     pub async fn serve(self, sources: Sources, stop: impl Future<Output = ()>) -> io::Result<()> {
         let listen = self.0.listen().clone();
         let mut door = self.0.open()?;
+        let (options, desk) = (sources.options.clone(), Desk::new(sources));
         let mut connections = Connections::default();
+        let mut minutes = tokio::time::interval_at(Instant::now() + MINUTE, MINUTE);
         let mut stop = pin!(stop);
         loop {
             tokio::select! {
                 () = &mut stop => break,
                 () = connections.until_one_ends(), if !connections.is_empty() => {}
+                _ = minutes.tick() => desk.close_minute(),
                 accepted = door.accept() => match accepted {
                     Ok(visitor) => {
-                        let (asked, guard) = (Asked::default(), Guard::at(&listen, (sources.options)()));
-                        let served = connection(visitor, asked.clone(), sources.clone(), guard);
+                        let (asked, guard) = (Asked::default(), Guard::at(&listen, options()));
+                        let served = connection(visitor, asked.clone(), desk.clone(), guard);
                         connections.push(MAX_CONNECTIONS, asked, served);
                     }
                     Err(error) => {
@@ -112,7 +124,7 @@ impl Bound {
     }
 }
 
-async fn connection(visitor: Visitor, asked: Asked, sources: Sources, guard: Guard) {
+async fn connection(visitor: Visitor, asked: Asked, desk: Desk, guard: Guard) {
     if !guard.receives() {
         tracing::error!("the admin side needs a token and TLS where it listens, and has lost them");
         return;
@@ -121,7 +133,7 @@ async fn connection(visitor: Visitor, asked: Asked, sources: Sources, guard: Gua
         let Some(channel) = visitor.receive(guard.options.tls.clone()).await else { return Ok(()) };
         let service = service_fn(|request| {
             asked.note();
-            let page = pages::answer(&request, &sources, &guard);
+            let page = pages::answer(&request, &desk, &guard);
             async move { Ok::<_, Infallible>(page) }
         });
         let connection = http1::Builder::new()

@@ -1,7 +1,7 @@
 //! The admin side over real sockets, and the guards.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,6 +15,20 @@ fn hub() -> MetricsHub {
     MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap()
 }
 
+fn report() -> Report {
+    let now = SystemTime::now();
+    Report {
+        started_at: now,
+        workers: 1,
+        listeners: Vec::new(),
+        policy: "r1".to_owned(),
+        reload: Reloading { successful: true, succeeded_at: now, last: None },
+        ledger: None,
+        usage: UsageReport::default(),
+        latest_rejections: Vec::new(),
+    }
+}
+
 fn options(token: TokenSource) -> AdminOptions {
     let listen = Listen::Tcp("127.0.0.1:0".parse().unwrap());
     AdminOptions { listen, unix_mode: 0o660, token, tls: None }
@@ -25,6 +39,7 @@ fn sources(readiness: &Readiness, token: TokenSource) -> Sources {
         hub: hub(),
         readiness: readiness.clone(),
         config: Arc::new(|| "[server]\nworkers = 1  # default\n".to_owned()),
+        report: Arc::new(report),
         options: Arc::new(move || options(token.clone())),
     }
 }
@@ -79,8 +94,9 @@ async fn check(addr: SocketAddr, method: &str, path: &str, status: u16, contains
 fn each_page_answers() {
     let readiness = Readiness::new();
     run(with_admin(&readiness, async |addr| {
-        let all = ["text/html", "\"metrics\"", "\"livez\"", "\"readyz\"", "\"config\""];
+        let all = ["text/html", "\"status\"", "\"metrics\"", "\"livez\"", "\"readyz\"", "\"config\""];
         check(addr, "GET", "/", 200, &all).await;
+        check(addr, "GET", "/status", 200, &["text/html", "content-security-policy: ", "r1"]).await;
         check(addr, "GET", "/config", 200, &["workers = 1"]).await;
         check(addr, "GET", "/livez", 200, &["\r\n\r\nlive\n"]).await;
         check(addr, "GET", "/readyz", 200, &["\r\n\r\nready\n"]).await;
@@ -170,14 +186,14 @@ fn whoever_shows_no_token_is_told_what_to_show() {
     let readiness = Readiness::new();
     let token = TokenSource::Given(Token::new("0123456789abcdef").unwrap());
     run(with_guarded_admin(&readiness, token, async |addr| {
-        for path in ["/", "/config", "/metrics", "/nothing"] {
+        for path in ["/", "/status", "/config", "/metrics", "/nothing"] {
             check(addr, "GET", path, 401, &["www-authenticate: Bearer realm="]).await;
             check(addr, "HEAD", path, 401, &["www-authenticate: Bearer realm="]).await;
         }
         check(addr, "GET", "/livez", 200, &["live"]).await;
         check(addr, "GET", "/readyz", 200, &["ready"]).await;
         check(addr, "POST", "/livez", 405, &["allow: GET, HEAD"]).await;
-        let shown = "GET /config HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n";
+        let shown = "GET /status HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n";
         let answer = ask(addr, shown).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }));

@@ -16,13 +16,14 @@ use super::AppError;
 use super::live::{Live, Pulse};
 use super::notify::Notifier;
 use super::reload::{Asker, Reloader, Running};
+use super::status::{Board, History};
 use super::usage::watch_usage;
 use super::vigil;
 use super::worker::{Shared, join, start_worker};
 use crate::admin::{self, Readiness};
 use crate::config;
 use crate::drain;
-use crate::server::Listener;
+use crate::server::{Listen, Listener};
 use crate::signals::{Signals, Wish};
 
 /// Where the operator's wishes come from: signals, or a test.
@@ -42,6 +43,8 @@ pub(super) struct Cast {
     pub(super) shared: Shared,
     pub(super) live: watch::Sender<Arc<Live>>,
     pub(super) running: Running,
+    /// Where clients connect.
+    pub(super) addresses: Vec<Listen>,
     pub(super) listeners: Vec<Vec<Listener>>,
     pub(super) admin: admin::Bound,
     pub(super) notifier: Notifier,
@@ -60,7 +63,7 @@ pub(super) async fn conduct<W: Wishes>(
     cast: Cast,
     wishes: impl FnOnce() -> io::Result<W>,
 ) -> Result<(), AppError> {
-    let Cast { shared, live, running, listeners, admin, notifier, watchdog } = cast;
+    let Cast { shared, live, running, addresses, listeners, admin, notifier, watchdog } = cast;
     let readiness = Readiness::new();
     let starting = readiness.wait_for("the workers");
     let (end, ended) = watch::channel(false);
@@ -73,13 +76,15 @@ pub(super) async fn conduct<W: Wishes>(
         workers.push(start_worker(at, listeners, shared.clone(), pulse.clone(), stage)?);
     }
     drop((alive, ended));
-    let admin_end = serve_admin(admin, &shared, &readiness, &running);
+    let board = Board::new(&shared, running.clone(), addresses, admin.listen().clone());
     if let Some(ledger) = shared.ledger.clone() {
-        drain::spawn_cut(watch_usage(ledger, shared.hub.clone(), shared.live.clone()));
+        drain::spawn_cut(watch_usage(ledger, shared.hub.clone(), shared.live.clone(), board.ledger_use()));
     }
+    let history = board.history();
+    let admin_end = serve_admin(admin, &shared, &readiness, board);
     drop(starting);
     let mut wishes = wishes()?;
-    let reloads = reloader(&shared, live, &running, &pulses, &notifier).start()?;
+    let reloads = reloader(&shared, live, &running, history, &pulses, &notifier).start()?;
     drain::spawn_cut(vigil::until_ready(readiness.clone(), notifier.clone(), running));
     if let Some(most) = watchdog {
         drain::spawn_cut(vigil::keep(notifier.clone(), pulses, most / 4));
@@ -110,14 +115,15 @@ fn serve_admin(
     admin: admin::Bound,
     shared: &Shared,
     readiness: &Readiness,
-    running: &Running,
+    board: Board,
 ) -> watch::Sender<bool> {
     let (end, mut ended) = watch::channel(false);
-    let (running, options) = (running.clone(), running.clone());
+    let (running, options) = (board.running(), board.running());
     let sources = admin::Sources {
         hub: shared.hub.clone(),
         readiness: readiness.clone(),
         config: Arc::new(move || config::effective(&running.current())),
+        report: Arc::new(move || board.report()),
         options: Arc::new(move || options.current().config.admin.clone()),
     };
     drain::spawn_cut(async move {
@@ -135,11 +141,13 @@ fn reloader(
     shared: &Shared,
     live: watch::Sender<Arc<Live>>,
     running: &Running,
+    history: History,
     pulses: &[Arc<Pulse>],
     notifier: &Notifier,
 ) -> Reloader {
     Reloader {
         running: running.clone(),
+        history,
         live,
         pulses: pulses.to_vec(),
         hub: shared.hub.clone(),

@@ -9,6 +9,7 @@ mod launch;
 mod live;
 mod notify;
 mod reload;
+mod status;
 mod usage;
 mod vigil;
 mod watch;
@@ -175,6 +176,7 @@ impl App {
         let cast = Cast {
             shared,
             live,
+            addresses: self.server.addresses,
             running: Running::new(self.loaded),
             listeners: self.server.workers,
             admin: self.admin,

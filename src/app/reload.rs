@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::live::{Live, Pulse};
 use super::notify::Notifier;
+use super::status::History;
 use super::watch::Watch;
 use crate::config::{ConfigErrors, Loaded, Problem};
 use crate::karbor::TenantId;
@@ -70,6 +71,7 @@ impl Asker {
 /// What a reload works on.
 pub(super) struct Reloader {
     pub(super) running: Running,
+    pub(super) history: History,
     pub(super) live: watch::Sender<Arc<Live>>,
     pub(super) pulses: Vec<Arc<Pulse>>,
     pub(super) hub: MetricsHub,
@@ -111,36 +113,32 @@ impl Reloader {
 
     fn reload(&self) {
         self.notifier.reloading();
-        let (outcome, status) = match self.attempt() {
+        let (outcome, status, words) = match self.attempt() {
             Ok((words, _)) if words.is_empty() => {
                 tracing::info!("the configuration is read again, and no setting differs");
-                (Reload::Unchanged, self.status(""))
+                (Reload::Unchanged, self.status(""), words)
             }
-            Ok((mut words, revision)) => {
-                let more = words.len().saturating_sub(MOST_NAMED);
-                words.truncate(MOST_NAMED);
-                tracing::info!(
-                    policy = revision,
-                    changes = words.join("; "),
-                    more,
-                    "the configuration is reloaded"
-                );
-                (Reload::Applied, self.status(""))
+            Ok((words, revision)) => {
+                let named = &words[..words.len().min(MOST_NAMED)];
+                let (changes, more) = (named.join("; "), words.len() - named.len());
+                tracing::info!(policy = revision, changes, more, "the configuration is reloaded");
+                (Reload::Applied, self.status(""), words)
             }
             Err(Stand::Invalid(ConfigErrors(problems))) => {
-                tell(&problems);
+                let words = tell(&problems);
                 tracing::error!(problems = problems.len(), "the configuration is wrong: nothing is changed");
-                (Reload::Invalid, self.status("; the last reload failed"))
+                (Reload::Invalid, self.status("; the last reload failed"), words)
             }
             Err(Stand::NeedsRestart(settings)) => {
-                tell(&settings);
+                let words = tell(&settings);
                 tracing::error!(
                     settings = settings.len(),
                     "the configuration needs a restart: nothing is changed"
                 );
-                (Reload::NeedsRestart, self.status("; the last reload needs a restart"))
+                (Reload::NeedsRestart, self.status("; the last reload needs a restart"), words)
             }
         };
+        self.history.reloaded(outcome, words);
         self.hub.reloaded(outcome);
         self.notifier.ready(&status);
     }
@@ -218,10 +216,12 @@ impl Reloader {
     }
 }
 
-fn tell(problems: &[Problem]) {
+/// Logs them; as texts.
+fn tell(problems: &[Problem]) -> Vec<String> {
     for problem in problems {
         tracing::error!(key = %problem.key, place = %problem.origin, %problem, "a setting cannot be taken");
     }
+    problems.iter().map(Problem::to_string).collect()
 }
 
 /// How the process stands, for the service manager.

@@ -62,7 +62,7 @@ pub fn guide(proxy: SocketAddr, admin: SocketAddr, project: &str, provider: &str
     ];
     let head = format!(
         "karbor-admission, in front of a stand-in Karbor in this process\n\n\
-         proxy     http://{proxy}\nadmin     http://{admin}\nproject   {project}\nprovider  {provider}\n\
+         proxy     http://{proxy}\nadmin     http://{admin}\nstatus    http://{admin}/status\nproject   {project}\nprovider  {provider}\n\
          plan      {plan}\n"
     );
     written(head, &lines)

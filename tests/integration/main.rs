@@ -8,7 +8,7 @@
 //! unix sockets, names; `upstream_queue` waiting for a place; `upstream_counts` that what Karbor got is counted;
 //! `lifecycle` start, drain, bounds; `listeners` addresses and unix sockets; `tls` certificates of both sides;
 //! `proxy_protocol` whom a balancer speaks for; `http2` the same proxy by HTTP/2, and its floods; `drain` what its
-//! clients see; `admin_guard` who may read the admin side; `reload` another configuration while it runs; `upgrade` one process after the other, and what the
+//! clients see; `status` what the admin side shows, `admin_guard` to whom; `reload` another configuration while it runs; `upgrade` one process after the other, and what the
 //! service manager is told; `departures` clients that leave; `slow` clients that dribble; `observability` audit lines,
 //! metrics, log; `traces` what a caller says that its request is part of; `otlp` the spans of a build
 //! that exports them.
@@ -36,6 +36,7 @@ mod rules;
 mod short_form;
 mod slow;
 mod stances;
+mod status;
 mod streams;
 mod support;
 mod tls;

@@ -13,17 +13,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "admin.listen",
         LISTEN,
         "\"127.0.0.1:9799\"",
-        "where `/metrics`, `/livez`, `/readyz` and `/config` are served; `unix:/PATH` is a unix socket; \
+        "where `/status`, `/metrics`, `/livez`, `/readyz` and `/config` are served; `unix:/PATH` is a unix socket; \
          other than on loopback only with a token and TLS",
     )
     .at_start(),
-    set(
-        "admin.unix_mode",
-        MODE,
-        "\"0660\"",
-        "the mode of its unix socket; whoever may write may read the pages",
-    )
-    .at_start(),
+    set("admin.unix_mode", MODE, "\"0660\"", "the mode of its unix socket; whoever may write may read the pages")
+        .at_start(),
     inherit(
         "admin.token",
         Kind::Secret,

@@ -3,7 +3,7 @@
 //!
 //! `app` the proxy under test; `process` the same as a process; `stage` the proxy before the stand-in; `scripted`
 //! upstreams of our own; `client`, `request`, `reply` the client's side; `message` HTTP as bytes; `tunnel` other ways to
-//! the proxy, `certificates` for them; `http2` a client, `frames` the bytes of one that is none; `metrics` and `system`
+//! the proxy, `certificates` for them; `html` pages; `http2` a client, `frames` the bytes of one that is none; `metrics` and `system`
 //! what can
 //! be observed from outside. Nothing here waits without a bound.
 
@@ -12,6 +12,7 @@ mod certificates;
 mod client;
 pub(crate) mod frames;
 mod gate;
+mod html;
 mod http2;
 mod ledger;
 mod message;
@@ -34,6 +35,7 @@ pub(crate) use certificates::{Authority, Issued, speaking, trusting};
 pub(crate) use client::Client;
 pub(crate) use frames::Frames;
 pub(crate) use gate::Gate;
+pub(crate) use html::Page;
 pub(crate) use http2::Http2;
 pub(crate) use ledger::LedgerFolder;
 pub(crate) use message::{Fields, Wire};
