@@ -70,6 +70,10 @@ pub(super) fn answer<B>(request: &Request<B>, desk: &Desk, guard: &Guard) -> Res
             page(StatusCode::UNAUTHORIZED, TEXT, "this needs the token of the admin side\n".to_owned());
         return with(refusal, WWW_AUTHENTICATE, "Bearer realm=\"karbor-admission\"");
     }
+    if !guard.is_meant(path, request.headers()) {
+        let text = "ask for this by its address or as localhost, or set admin.token_file\n".to_owned();
+        return page(StatusCode::MISDIRECTED_REQUEST, TEXT, text);
+    }
     let sources = &desk.sources;
     match path {
         "/" => with(page(StatusCode::OK, HTML, start()), CONTENT_SECURITY_POLICY, NOTHING),

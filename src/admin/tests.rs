@@ -83,7 +83,7 @@ async fn ask(addr: SocketAddr, request: &str) -> String {
 }
 
 async fn check(addr: SocketAddr, method: &str, path: &str, status: u16, contains: &[&str]) {
-    let answer = ask(addr, &format!("{method} {path} HTTP/1.1\r\nHost: admin\r\n\r\n")).await;
+    let answer = ask(addr, &format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{method} {path}: {answer}");
     for text in contains {
         assert!(answer.contains(text), "{method} {path} without {text:?}: {answer}");
@@ -105,6 +105,9 @@ fn each_page_answers() {
         check(addr, "GET", "/nothing", 404, &["no such page", "/metrics", "/readyz"]).await;
         check(addr, "POST", "/metrics", 405, &["allow: GET, HEAD", "only GET"]).await;
         check(addr, "DELETE", "/nothing", 405, &["allow: GET, HEAD"]).await;
+        let rebound = "GET /status HTTP/1.1\r\nHost: example.org\r\n\r\n";
+        assert!(ask(addr, rebound).await.starts_with("HTTP/1.1 421 "));
+        assert!(ask(addr, &rebound.replace("/status", "/readyz")).await.starts_with("HTTP/1.1 200 "));
     }));
 }
 
@@ -112,7 +115,7 @@ fn each_page_answers() {
 fn a_head_request_has_no_body() {
     let readiness = Readiness::new();
     run(with_admin(&readiness, async |addr| {
-        let answer = ask(addr, "HEAD /livez HTTP/1.1\r\nHost: admin\r\n\r\n").await;
+        let answer = ask(addr, "HEAD /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("content-length: 5"), "{answer}");
         assert!(answer.ends_with("\r\n\r\n"), "{answer}");
     }));

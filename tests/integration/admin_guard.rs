@@ -52,7 +52,7 @@ fn only_reads_are_answered() {
         }
     }
     for path in ["/status", "/config", "/metrics", "/"] {
-        let reply = Client::to(app.admin).ask(&Request::new("HEAD", path));
+        let reply = Client::to(app.admin).ask(&Request::new("HEAD", path).with("Host", "127.0.0.1:9799"));
         assert_eq!((reply.status, reply.body.len()), (200, 0), "{path}");
     }
     assert!(karbor.seen().is_empty());

@@ -10,7 +10,7 @@ use crate::support::{
 /// A page of the admin side, asked for in that form.
 #[track_caller]
 fn asked(app: &TestApp, path: &str, accept: &str) -> Reply {
-    Client::to(app.admin).ask(&Request::new("GET", path).field("Accept", accept))
+    Client::to(app.admin).ask(&Request::new("GET", path).with("Host", "localhost").field("Accept", accept))
 }
 
 #[track_caller]

@@ -157,7 +157,7 @@ impl TestApp {
     /// A page of the admin side; nothing where there is none any more.
     pub(crate) fn page(&self, path: &str) -> Option<Reply> {
         let mut client = Client::try_to(self.admin)?;
-        client.send(format!("GET {path} HTTP/1.1\r\nHost: admin\r\n\r\n").as_bytes());
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
         client.try_reply(false).ok()
     }
 
