@@ -2,7 +2,7 @@
 //!
 //! The end, in order: not ready, and told to the service manager; `server.drain_delay`; listeners are left; each
 //! connection closes with its next answer, or when none comes; what is left after `server.drain_timeout`, or at the
-//! second wish to end, is cut, counted and logged.
+//! second wish to end, is cut, and counted in the log.
 
 use std::future::Future;
 use std::io;
@@ -198,6 +198,5 @@ async fn drain_connections<W: Wishes>(shared: &Shared, reloads: &Asker, wishes: 
     // Also where the end came before the order.
     trigger.order();
     let (connections, requests) = (shared.room.taken(), shared.hub.requests_in_flight());
-    shared.hub.cut(requests);
     tracing::warn!(why, connections, requests, "connections are cut");
 }

@@ -139,8 +139,6 @@ families! {
         "When the configuration was last read without a problem, at start or by a reload.";
     RELOADS = "config_reloads_total", Kind::Counter, ["outcome"],
         "Reloads of the configuration, by what came of them.";
-    CUT = "drain_cut_requests_total", Kind::Counter, [],
-        "Requests cut because the time to drain was over.";
     POLICY = "policy_info", Kind::Gauge, ["revision"],
         "Always 1; the label names the policy in force.";
     LIMIT = "limit", Kind::Gauge, ["tenant", "limit"],

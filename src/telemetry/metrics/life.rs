@@ -1,4 +1,6 @@
-//! What the process as a whole goes through: reloads, and the end.
+//! What the process as a whole goes through: reloads.
+//!
+//! Not its end: what is counted then is never scraped. The log and the audit lines tell of it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +13,6 @@ pub(super) struct Life {
     successful: IntGauge,
     succeeded_at: IntGauge,
     reloads: Box<[IntCounter]>,
-    cut: IntCounter,
 }
 
 impl Life {
@@ -23,7 +24,6 @@ impl Life {
             successful: family::RELOADED.gauge(registry)?.get_metric_with_label_values::<&str>(&[])?,
             succeeded_at: family::RELOADED_AT.gauge(registry)?.get_metric_with_label_values::<&str>(&[])?,
             reloads: cells.collect::<Result<_, _>>()?,
-            cut: family::CUT.counter(registry)?.get_metric_with_label_values::<&str>(&[])?,
         };
         life.succeed();
         Ok(life)
@@ -35,10 +35,6 @@ impl Life {
             Reload::Applied | Reload::Unchanged => self.succeed(),
             Reload::Invalid | Reload::NeedsRestart => self.successful.set(0),
         }
-    }
-
-    pub(super) fn cut(&self, requests: u64) {
-        self.cut.inc_by(requests);
     }
 
     fn succeed(&self) {

@@ -247,11 +247,6 @@ impl MetricsHub {
         self.0.life.reloaded(outcome);
     }
 
-    /// So many requests are cut.
-    pub fn cut(&self, requests: u64) {
-        self.0.life.cut(requests);
-    }
-
     /// Requests begun and not yet finished, in all workers.
     #[must_use]
     pub fn requests_in_flight(&self) -> u64 {
