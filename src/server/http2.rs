@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection::head_limits;
+use super::room::Place;
 use super::socket::Channel;
 use super::streams::{Metered, Pace, Streams, Underway, Watched};
 use super::{Handler, LiveOptions, ServerOptions, Stay};
@@ -61,11 +63,11 @@ pub(super) async fn serve<H: Handler>(
             let answer = open(&handler, &peer, &stay, &limits, request);
             let underway = Underway::of(streams.clone());
             async move {
-                let answer = match answer {
-                    Ok(answer) => answer.await,
-                    Err(refused) => refused,
+                let (answer, place) = match answer {
+                    Ok(Opened { answer, place }) => (answer.await, place),
+                    Err(refused) => (refused, None),
                 };
-                Ok::<_, Infallible>(answer.map(|body| Metered::new(body, pace, underway)))
+                Ok::<_, Infallible>(answer.map(|body| Metered::new(body, pace, underway, place)))
             }
         }
     });
@@ -94,6 +96,12 @@ pub(super) async fn serve<H: Handler>(
     .await;
 }
 
+/// A request under way.
+struct Opened<F> {
+    answer: F,
+    place: Option<Arc<Place>>,
+}
+
 /// What becomes of a request: the handler's answer to come, or a refusal.
 fn open<H: Handler>(
     handler: &Rc<H>,
@@ -101,15 +109,17 @@ fn open<H: Handler>(
     stay: &Stay,
     limits: &HeadLimits,
     request: Request<Incoming>,
-) -> Result<impl Future<Output = Response<H::Body>> + use<H>, Response<H::Body>> {
+) -> Result<Opened<impl Future<Output = Response<H::Body>> + use<H>>, Response<H::Body>> {
     let (mut parts, body) = request.into_parts();
     check_http2(&parts, limits).map_err(|refusal| handler.decline(peer, &parts, refusal))?;
     let Some(own) = stay.another() else {
         return Err(handler.decline(peer, &parts, Refusal::NoRoom));
     };
     as_in_http1(&mut parts);
+    let place = own.place();
     let peer = Rc::new(handler.share(peer, Rc::new(own)));
-    Ok(handler.clone().handle(peer, Request::from_parts(parts, body)))
+    let answer = handler.clone().handle(peer, Request::from_parts(parts, body));
+    Ok(Opened { answer, place })
 }
 
 fn builder(tasks: Tasks, options: &ServerOptions, limits: &HeadLimits) -> http2::Builder<Tasks> {

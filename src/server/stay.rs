@@ -1,6 +1,7 @@
 //! What the server and its handler share of one connection.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::room::Place;
@@ -9,7 +10,7 @@ use super::room::Place;
 #[derive(Debug, Default)]
 pub struct Stay {
     /// Taken until the last holder is gone: what goes on without the client counts as its connection.
-    place: Option<Place>,
+    place: Option<Arc<Place>>,
     owed: Cell<bool>,
     closed: Cell<bool>,
     /// Who is to be told of the client's end once nothing is owed.
@@ -18,12 +19,17 @@ pub struct Stay {
 
 impl Stay {
     pub(super) fn at(place: Place) -> Self {
-        Self { place: Some(place), ..Self::default() }
+        Self { place: Some(Arc::new(place)), ..Self::default() }
     }
 
     /// One more of the same client, if there is room for it.
     pub(super) fn another(&self) -> Option<Self> {
-        self.place.as_ref().and_then(Place::another).map(Self::at)
+        self.place.as_ref().and_then(|place| place.another()).map(Self::at)
+    }
+
+    /// Its place, for what may outlast it.
+    pub(super) fn place(&self) -> Option<Arc<Place>> {
+        self.place.clone()
     }
 
     /// Another request has come: whatever was owed is written.

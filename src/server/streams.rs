@@ -7,6 +7,7 @@ use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::http2::CONNECTION_WINDOW;
+use super::room::Place;
 use super::socket::Channel;
 
 /// Requests that a client may break off beyond those it lets come to their end.
@@ -138,11 +140,25 @@ pub(super) struct Metered<B> {
     ahead: Bytes,
     pace: Rc<Pace>,
     underway: Underway,
+    place: Option<Arc<Place>>,
+}
+
+/// A piece that `h2` keeps until its client takes it, which may be long after the answer's end. It takes up the
+/// place of its request until then, so that memory is bounded by places.
+struct Placed {
+    piece: Bytes,
+    _place: Arc<Place>,
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.piece
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Metered<B> {
-    pub(super) fn new(body: B, pace: Rc<Pace>, underway: Underway) -> Self {
-        let mut metered = Self { body, ahead: Bytes::new(), pace, underway };
+    pub(super) fn new(body: B, pace: Rc<Pace>, underway: Underway, place: Option<Arc<Place>>) -> Self {
+        let mut metered = Self { body, ahead: Bytes::new(), pace, underway, place };
         metered.underway.finished = metered.is_end_stream();
         metered
     }
@@ -151,7 +167,10 @@ impl<B: Body<Data = Bytes> + Unpin> Metered<B> {
         let piece = self.ahead.split_to(self.ahead.len().min(PIECE_BYTES));
         self.pace.0.set(Some(Instant::now()));
         self.underway.finished = self.is_end_stream();
-        piece
+        match &self.place {
+            Some(place) => Bytes::from_owner(Placed { piece, _place: place.clone() }),
+            None => piece,
+        }
     }
 }
 

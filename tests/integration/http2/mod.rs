@@ -303,6 +303,30 @@ fn requests_count_as_connections() {
     app.stop();
 }
 
+/// What was answered and is not taken is still in our memory.
+#[test]
+fn answers_keep_their_places_until_they_are_taken() {
+    let karbor = Scripted::answering(&json_answer("{\"x\": 12345}"));
+    // One for the connection, two for requests.
+    let app = TestApp::before(karbor.address, "[server]\nmax_connections = 3");
+    // Streams have room for one byte.
+    let mut client = Frames::with_settings(app.address, &[(4, 1)]);
+    let fields = request("GET", "/v1/p/plans", &[]);
+    for stream in [1, 3] {
+        client.write(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields)).unwrap();
+        assert!(client.until(DATA).is_some());
+    }
+    app.until_counted("requests_in_flight", &[], 0.0);
+    client.write(&frame(HEADERS, END_HEADERS | END_STREAM, 5, &fields)).unwrap();
+    app.until_counted("refusals_total", &[("reason", "no-room")], 1.0);
+    for stream in [1, 3, 5] {
+        client.write(&frame(WINDOW_UPDATE, 0, stream, &10_000_u32.to_be_bytes())).unwrap();
+    }
+    eventually("there is room again", || app.client().ask(&get()).status == 200);
+    drop(client);
+    app.stop();
+}
+
 #[test]
 fn a_drain_lets_streams_finish() {
     let gate = Gate::default();
