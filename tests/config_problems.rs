@@ -106,29 +106,21 @@ fn numbers() {
     let expected = "expected a whole number from 1 to 1000000";
     for wrong in ["0", "1000001", "-1", "inf", "true", "[1]", "99999999999999"] {
         check(
-            &format!("server.max_connections = {wrong}"),
-            &format!("1: `server.max_connections` is {wrong}: {expected}"),
+            &format!("audit.queue_lines = {wrong}"),
+            &format!("1: `audit.queue_lines` is {wrong}: {expected}"),
         );
     }
     for (wrong, hint) in
         [("1.5", "without a fraction"), ("1000.0", "write it without point and exponent: 1000")]
     {
         check(
-            &format!("server.max_connections = {wrong}"),
-            &format!("1: `server.max_connections` is {wrong}: {expected}\n  hint: {hint}"),
+            &format!("audit.queue_lines = {wrong}"),
+            &format!("1: `audit.queue_lines` is {wrong}: {expected}\n  hint: {hint}"),
         );
     }
     check(
-        "server.max_connections = '5'",
-        &format!("1: `server.max_connections` is \"5\": {expected}\n  hint: write it without quotes"),
-    );
-    check(
-        "server.workers = 0",
-        "1: `server.workers` is 0: expected \"auto\" or a whole number from 1 to 256\n  hint: \"auto\" is one per core",
-    );
-    check(
-        "server.workers = 'all'",
-        "1: `server.workers` is \"all\": expected \"auto\" or a whole number from 1 to 256\n  hint: \"auto\" is one per core",
+        "audit.queue_lines = '5'",
+        &format!("1: `audit.queue_lines` is \"5\": {expected}\n  hint: write it without quotes"),
     );
     check("policy.max_depth = 1", "1: `policy.max_depth` is 1: expected a whole number from 2 to 64");
     check("policy.max_depth = 65", "1: `policy.max_depth` is 65: expected a whole number from 2 to 64");
@@ -150,6 +142,39 @@ fn numbers() {
     );
     check_right(
         "server.max_connections = 1_000_000\npolicy.max_depth = 64\npolicy.violations_reported = 100",
+    );
+}
+
+#[test]
+fn auto_or_a_value() {
+    let or_auto = "expected \"auto\" or a whole number from 1 to 1000000";
+    check(
+        "server.max_connections = '5'",
+        &format!("1: `server.max_connections` is \"5\": {or_auto}\n  hint: write it without quotes"),
+    );
+    check(
+        "server.max_connections = 0",
+        &format!(
+            "1: `server.max_connections` is 0: {or_auto}\n  hint: \"auto\" is what the memory there is has room for"
+        ),
+    );
+    check(
+        "server.max_requests = 'many'",
+        &format!(
+            "1: `server.max_requests` is \"many\": {or_auto}\n  hint: \"auto\" is one for each body of the largest size, 256 at most"
+        ),
+    );
+    check(
+        "server.body_budget = '1 KiB'",
+        "1: `server.body_budget` is \"1 KiB\": expected \"auto\" or a size from \"1 MiB\" to \"1024 GiB\"\n  hint: \"auto\" is what the memory there is has room for",
+    );
+    check(
+        "server.workers = 0",
+        "1: `server.workers` is 0: expected \"auto\" or a whole number from 1 to 256\n  hint: \"auto\" is one per core",
+    );
+    check(
+        "server.workers = 'all'",
+        "1: `server.workers` is \"all\": expected \"auto\" or a whole number from 1 to 256\n  hint: \"auto\" is one per core",
     );
 }
 

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use karbor_admission::config::{self, File, Loaded};
+use karbor_admission::config::{self, File, Loaded, MemoryLimit};
 use karbor_admission::policy::Bound;
 
 fn parse(text: &str) -> Loaded {
@@ -24,6 +24,19 @@ fn the_same_says_nothing() {
     check("", "limits.entries = 64", &[]);
     check("server.trusted_peers = []", "", &[]);
     check("tenants.a.limits.entries = 1", "[tenants]\na = { limits = { entries = 1 } }", &[]);
+}
+
+#[test]
+fn another_limit_on_memory_is_told() {
+    let limited = |bytes| {
+        let mut loaded = parse("");
+        loaded.config.memory.limit = Some(MemoryLimit { bytes, source: "memory.max of /k".into() });
+        loaded
+    };
+    let (before, after) = (limited(1 << 30), limited(2 << 30));
+    assert!(before.difference(&before).is_empty());
+    let [words] = &*before.difference(&after) else { panic!("no words") };
+    assert!(words.contains("of 1024 MiB (memory.max of /k) → "), "{words}");
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl App {
             trigger: Trigger::default(),
             room: Room::of(config.server.max_connections, config.server.max_connections_per_address),
             cut: Arc::default(),
-            budget: Budget::of(config.proxy.body_budget_bytes),
+            budget: Budget::of(config.proxy.body_budget_bytes, config.proxy.max_requests),
             ledger,
             beat: self.launch.supervisor.watchdog.map(|most| most / 8),
         };
@@ -169,6 +169,10 @@ impl App {
             admin = %self.admin.listen(),
             workers = self.server.workers.len(),
             policy = &*config.policy.revision,
+            memory = %config.memory,
+            connections = config.server.max_connections,
+            body_budget = config.proxy.body_budget_bytes,
+            requests = config.proxy.max_requests,
             version = BuildInfo::CURRENT.version,
             commit = BuildInfo::CURRENT.commit,
             "listening"

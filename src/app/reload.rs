@@ -194,7 +194,7 @@ impl Reloader {
         let config = &wanted.config;
         let number = self.live.borrow().number + 1;
         self.room.resize(config.server.max_connections, config.server.max_connections_per_address);
-        self.budget.resize(config.proxy.body_budget_bytes);
+        self.budget.resize(config.proxy.body_budget_bytes, config.proxy.max_requests);
         self.hub.set_further_tenants(config.metrics.further_tenants);
         if let Err(error) = self.hub.set_policy(&config.policy) {
             tracing::error!(%error, "the metrics do not show the policy");

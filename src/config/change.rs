@@ -60,6 +60,11 @@ pub(super) fn words(running: &Loaded, wanted: &Loaded) -> Vec<String> {
         Some(format!("{}: {}", setting.key, in_words(setting.kind, before, after)))
     }));
     words.extend(rewritten(running, wanted));
+    // Without a change of any setting, `auto` may amount to something else.
+    let (before, after) = (&running.config.memory, &wanted.config.memory);
+    if before.limit != after.limit {
+        words.push(format!("memory: {before} → {after}"));
+    }
     words
 }
 

@@ -7,7 +7,7 @@ use super::kind;
 use super::problem::{Found, Problem};
 use super::settings::Settings;
 use super::written::{KeyPath, found};
-use super::{admin, ledger, network, tenancy, tls, traces, upstream};
+use super::{admin, ledger, memory, network, tenancy, tls, traces, upstream};
 use crate::policy::{Bound, Enforcement, Rule};
 use crate::server::Listen;
 use crate::telemetry::audit::AuditSink;
@@ -64,6 +64,7 @@ pub(super) fn warnings(settings: &Settings, config: &Config) -> Vec<Problem> {
     warnings.extend(ledger::warnings(settings));
     warnings.extend(traces::warnings(settings, config.otlp.as_ref()));
     warnings.extend(admin::warnings(settings));
+    warnings.extend(memory::warning(settings, config));
     warnings
 }
 

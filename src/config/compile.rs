@@ -9,6 +9,7 @@ use std::time::Duration;
 use figment::value::Value;
 
 use super::Config;
+use super::memory::{self, Memory, MemoryLimit};
 use super::problem::{Problem, Wrong};
 use super::settings::Settings;
 use super::{admin, coherence, kind, ledger, names, network, tenancy, tls, traces, upstream};
@@ -21,15 +22,15 @@ use crate::telemetry::metrics::MetricsOptions;
 /// The most threads that `auto` makes.
 const MOST_AUTO_WORKERS: usize = 256;
 
-/// The configuration that settings without a problem mean.
+/// The configuration that settings without a problem mean, in a process that may have so much memory.
 ///
 /// # Errors
 /// A value that cannot be read; the table of settings should have found it.
-pub(super) fn compile(settings: &Settings) -> Result<Config, Problem> {
+pub(super) fn compile(settings: &Settings, limit: Option<MemoryLimit>) -> Result<Config, Problem> {
     let policy = tenancy::policy(settings)?;
     let mut named_tenants: Vec<_> = policy.tenants.keys().cloned().collect();
     named_tenants.sort();
-    let config = Config {
+    let mut config = Config {
         server: server(settings)?,
         upstream: upstream::options(settings)?,
         proxy: proxy(settings)?,
@@ -44,8 +45,10 @@ pub(super) fn compile(settings: &Settings) -> Result<Config, Problem> {
         ledger: ledger::options(settings)?,
         watch: settings.read("reload.watch", kind::flag)?,
         policy,
+        memory: Memory::default(),
         warnings: Vec::new(),
     };
+    memory::fit(settings, limit, &mut config);
     let warnings = coherence::warnings(settings, &config);
     Ok(Config { warnings, ..config })
 }
@@ -55,7 +58,7 @@ fn server(settings: &Settings) -> Result<ServerOptions, Problem> {
         listen: settings.read("server.listen", |value| kind::one_or_more(value, network::listen))?,
         unix_mode: settings.text("server.unix_mode", network::mode)?,
         workers: settings.read("server.workers", workers)?,
-        max_connections: count(settings, "server.max_connections")?,
+        max_connections: auto(settings, "server.max_connections", kind::count)?,
         head_timeout: duration(settings, "server.head_timeout")?,
         keep_alive_timeout: duration(settings, "server.keep_alive_timeout")?,
         write_timeout: duration(settings, "server.write_timeout")?,
@@ -87,7 +90,8 @@ fn proxy(settings: &Settings) -> Result<ProxyOptions, Problem> {
         extra_info_field: settings.text("upstream.extra_info_field", names::word)?,
         body_timeout: duration(settings, "server.body_timeout")?,
         min_body_rate: settings.read("server.min_body_rate", kind::size)?,
-        body_budget_bytes: settings.read("server.body_budget", kind::size)?,
+        body_budget_bytes: auto(settings, "server.body_budget", kind::size)?,
+        max_requests: auto(settings, "server.max_requests", kind::number)?,
         identity_headers,
         trusted_peers: settings.list("server.trusted_peers", network::trusted_peer)?,
         enforced_from: settings.text("policy.enforced_from", names::date)?.map(Into::into),
@@ -111,7 +115,7 @@ fn log(settings: &Settings) -> Result<LogOptions, Problem> {
 }
 
 fn workers(value: &Value) -> Result<NonZeroUsize, Wrong> {
-    let number = match kind::workers(value)? {
+    let number = match kind::auto(value, kind::number)? {
         Some(number) => kind::in_memory(number)?,
         None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_AUTO_WORKERS),
     };
@@ -124,6 +128,15 @@ fn size_in_memory(value: &Value) -> Result<usize, Wrong> {
 
 fn duration(settings: &Settings, key: &str) -> Result<Duration, Problem> {
     settings.read(key, kind::duration)
+}
+
+/// What stands there; nothing yet for `auto`.
+fn auto<T: Default>(
+    settings: &Settings,
+    key: &str,
+    read: impl FnOnce(&Value) -> Result<T, Wrong>,
+) -> Result<T, Problem> {
+    settings.read(key, |value| kind::auto(value, read)).map(Option::unwrap_or_default)
 }
 
 fn count(settings: &Settings, key: &str) -> Result<usize, Problem> {

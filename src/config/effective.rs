@@ -2,7 +2,9 @@
 
 use figment::value::{Dict, Value};
 
+use super::Config;
 use super::kind::Kind;
+use super::memory;
 use super::schema::{Placeholder, below, settings};
 use super::settings::Settings;
 use super::written::{KeyPath, as_toml};
@@ -11,13 +13,14 @@ use super::written::{KeyPath, as_toml};
 const LINE_BYTES: usize = 100;
 
 /// The settings as TOML that means the same when loaded, under the revision of the policy in them.
-pub(super) fn write(settings: &Settings, revision: &str) -> String {
-    let mut text = format!("# policy revision {revision}\n");
-    table(settings, settings.values(), &KeyPath::default(), &mut text);
+pub(super) fn write(settings: &Settings, config: &Config) -> String {
+    let mut text = format!("# policy revision {}\n# memory: {}\n", config.policy.revision, config.memory);
+    table((settings, config), settings.values(), &KeyPath::default(), &mut text);
     text
 }
 
-fn table(settings: &Settings, values: &Dict, path: &KeyPath, text: &mut String) {
+fn table(all: (&Settings, &Config), values: &Dict, path: &KeyPath, text: &mut String) {
+    let (settings, config) = all;
     let mut children: Vec<(usize, KeyPath, &Value)> = Vec::new();
     for (name, value) in values {
         let path = path.child(name);
@@ -37,11 +40,13 @@ fn table(settings: &Settings, values: &Dict, path: &KeyPath, text: &mut String) 
     for (_, path, value) in plain {
         let name = path.names().last().map(|name| super::written::name_as_toml(name)).unwrap_or_default();
         let value = if is_secret(&path) { "\"***\"".to_owned() } else { wrapped(value) };
-        text.push_str(&format!("{name} = {value}  # {}\n", settings.origin(&path, None)));
+        let found = memory::fitted(settings, config, &path.to_string());
+        let found = found.map(|found| format!(", found to be {found}")).unwrap_or_default();
+        text.push_str(&format!("{name} = {value}  # {}{found}\n", settings.origin(&path, None)));
     }
     for (_, path, value) in tables {
         if let Value::Dict(_, values) = value {
-            table(settings, values, &path, text);
+            table(all, values, &path, text);
         }
     }
 }

@@ -23,8 +23,8 @@ pub(super) enum Kind {
     Flag,
     /// A whole number between these.
     Number(u64, u64),
-    /// `auto`, or a whole number from 1 to this.
-    Workers(u64),
+    /// `auto`, which is this in words; or of that kind.
+    Auto(&'static str, &'static Kind),
     /// A duration between these.
     Duration(Duration, Duration),
     /// A size between these, in bytes.
@@ -60,7 +60,7 @@ impl Kind {
         match self {
             Self::Flag => "true or false".to_owned(),
             Self::Number(least, most) => format!("a whole number from {least} to {most}"),
-            Self::Workers(most) => format!("\"auto\" or a whole number from 1 to {most}"),
+            Self::Auto(_, kind) => format!("\"{AUTO}\" or {}", kind.expected()),
             Self::Duration(least, most) => {
                 format!("a duration from \"{}\" to \"{}\"", duration_as_text(least), duration_as_text(most))
             }
@@ -99,7 +99,7 @@ impl Kind {
         match self {
             Self::Flag => flag(value).map(drop),
             Self::Number(least, most) => within(number(value)?, least, most),
-            Self::Workers(most) => workers(value)?.map_or(Ok(()), |number| within(number, 1, most)),
+            Self::Auto(_, kind) => auto(value, |value| kind.measure(value)).map(drop),
             Self::Duration(least, most) => within(duration(value)?, least, most),
             Self::Size(least, most) => within(size(value)?, least, most),
             Self::Bound(most) => bounded(bound(value, number)?, most, &most.to_string()),
@@ -109,13 +109,7 @@ impl Kind {
             }
             Self::Ratio => ratio(value).map(drop),
             Self::Rate(most, longest) => rate(value)?.map_or(Ok(()), |rate| rate_within(rate, most, longest)),
-            Self::Secret => {
-                if text(value)?.is_empty() {
-                    Err(Wrong::KIND)
-                } else {
-                    Ok(())
-                }
-            }
+            Self::Secret => within(text(value)?.len(), 1, usize::MAX),
             Self::Word(_, judge) | Self::Text(_, judge) => judge(text(value)?),
             Self::OneOrMore(_, _, most) if matches!(value, Value::Array(..)) => within_list(value, 1, most),
             Self::OneOrMore(_, judge, _) => judge(text(value)?),
@@ -150,8 +144,8 @@ impl Kind {
             Self::Bound(_) | Self::SizeBound(_) if wrong.hint.is_none() => {
                 Wrong::expected(self.expected()).with_hint("0 means none")
             }
-            Self::Workers(_) if wrong.hint.is_none() => {
-                Wrong::expected(self.expected()).with_hint("\"auto\" is one per core")
+            Self::Auto(meaning, _) if wrong.hint.is_none() => {
+                Wrong::expected(self.expected()).with_hint(format!("\"{AUTO}\" is {meaning}"))
             }
             _ => Wrong { expected: self.expected(), ..wrong },
         }
@@ -199,6 +193,8 @@ fn within_list(value: &Value, least: usize, most: usize) -> Result<(), Wrong> {
     }
 }
 
+/// The word for what we find out.
+const AUTO: &str = "auto";
 /// The word for no bound.
 const UNLIMITED: &str = "unlimited";
 
@@ -260,11 +256,14 @@ pub(super) fn in_memory(number: u64) -> Result<usize, Wrong> {
     usize::try_from(number).map_err(|_too_large| Wrong::KIND)
 }
 
-/// A number of threads; none for `auto`.
-pub(super) fn workers(value: &Value) -> Result<Option<u64>, Wrong> {
+/// What `read` makes of it; none for `auto`.
+pub(super) fn auto<'v, T>(
+    value: &'v Value,
+    read: impl FnOnce(&'v Value) -> Result<T, Wrong>,
+) -> Result<Option<T>, Wrong> {
     match value {
-        Value::String(_, text) if text == "auto" => Ok(None),
-        _ => number(value).map(Some),
+        Value::String(_, text) if text == AUTO => Ok(None),
+        _ => read(value).map(Some),
     }
 }
 
@@ -363,7 +362,7 @@ pub(super) fn bound(value: &Value, measure: fn(&Value) -> Result<u64, Wrong>) ->
 }
 
 /// A size for people: the largest unit that divides it.
-fn size_as_text(bytes: u64) -> String {
+pub(super) fn size_as_text(bytes: u64) -> String {
     in_largest_unit(bytes, &SIZE_UNITS, " ")
 }
 

@@ -15,6 +15,7 @@ mod files;
 mod hint;
 mod kind;
 mod ledger;
+mod memory;
 mod names;
 mod network;
 mod problem;
@@ -33,6 +34,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use environment::{PREFIX, variables};
+pub use memory::{Memory, MemoryLimit};
 pub use problem::{ConfigErrors, Found, Origin, Problem};
 pub use supervisor::Supervisor;
 
@@ -77,6 +79,8 @@ pub struct Config {
     pub watch: bool,
     /// For the policy.
     pub policy: PolicySpec,
+    /// What there is of memory, and what may be needed.
+    pub memory: Memory,
     /// What is allowed, but hardly meant.
     pub warnings: Vec<Problem>,
 }
@@ -177,7 +181,7 @@ pub fn load_with_origins(
 ) -> Result<Loaded, ConfigErrors> {
     let (files, problems) = path.map(files::open).unwrap_or_default();
     let environment: Vec<_> = environment.into_iter().collect();
-    let mut loaded = assemble(&files, environment.iter().cloned(), problems)?;
+    let mut loaded = assemble(&files, environment.iter().cloned(), problems, memory::find())?;
     loaded.source = Some(Source { path: path.map(Path::to_owned), environment });
     loaded.config.warnings.extend(files::open_secrets(&loaded.settings));
     loaded.contents = Contents::of(&loaded.settings);
@@ -196,7 +200,8 @@ pub fn load_with_origins(
     Ok(loaded)
 }
 
-/// As [`load_with_origins`], of files already read, in the order in which they count. Opens nothing.
+/// As [`load_with_origins`], of files already read, in the order in which they count. Opens nothing, and takes
+/// memory to be plenty.
 ///
 /// # Errors
 /// As [`load`].
@@ -204,14 +209,15 @@ pub fn parse(
     files: &[File],
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Loaded, ConfigErrors> {
-    assemble(files, environment, Vec::new())
+    assemble(files, environment, Vec::new(), None)
 }
 
-/// The effective configuration as TOML that loads to the same. Its first line is a comment with the
-/// revision of the policy; a comment on each value says where it came from. A password stands as `***`.
+/// The effective configuration as TOML that loads to the same. Its first line is a comment with the revision
+/// of the policy, its second one on memory; a comment on each value says where it came from, and what `auto`
+/// was found to be. A password stands as `***`.
 #[must_use]
 pub fn effective(loaded: &Loaded) -> String {
-    effective::write(&loaded.settings, &loaded.config.policy.revision)
+    effective::write(&loaded.settings, &loaded.config)
 }
 
 /// Every setting there is, as the Markdown table of `docs/configuration.md`.
@@ -224,6 +230,7 @@ fn assemble(
     files: &[File],
     environment: impl IntoIterator<Item = (String, String)>,
     mut problems: Vec<Problem>,
+    limit: Option<MemoryLimit>,
 ) -> Result<Loaded, ConfigErrors> {
     let mut layers = Vec::new();
     match Layer::shipped(&schema::shipped()) {
@@ -256,7 +263,7 @@ fn assemble(
     if !problems.is_empty() {
         return Err(ConfigErrors(problems));
     }
-    match compile::compile(&settings) {
+    match compile::compile(&settings, limit) {
         Ok(config) => Ok(Loaded { config, settings, contents: Contents::default(), source: None }),
         Err(problem) => Err(ConfigErrors(vec![problem])),
     }

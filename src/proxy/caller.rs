@@ -25,6 +25,11 @@ impl Caller {
         }
     }
 
+    /// Whether it has a body, which was not read.
+    pub(super) const fn streams_body(&self) -> bool {
+        self.streams_body
+    }
+
     pub(super) fn method(&self) -> &str {
         self.method.as_str()
     }

@@ -102,6 +102,23 @@ pub(super) async fn collect(
     }
 }
 
+/// Reads away what is left of a body, of at most `limit` bytes and within `most`. Whether that was all of it:
+/// only then can another request follow.
+pub(super) async fn discard(mut incoming: Incoming, limit: u64, most: Duration) -> bool {
+    let deadline = Instant::now() + most;
+    let mut left = limit;
+    while let Ok(frame) = timeout_at(deadline, incoming.frame()).await {
+        let data = match frame {
+            None => return true,
+            Some(Ok(frame)) => frame.into_data(),
+            Some(Err(_broken)) => return false,
+        };
+        let Some(less) = left.checked_sub(data.map_or(0, |data| data.len() as u64)) else { return false };
+        left = less;
+    }
+    false
+}
+
 /// The parts of a body: a body in one part is not copied.
 struct Parts {
     first: Bytes,

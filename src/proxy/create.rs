@@ -12,12 +12,13 @@ use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
 
+use super::budget::Seat;
 use super::collect::Collected;
 use super::keep::Draft;
 use super::order::{Admitted, Order};
 use super::owed::owed;
 use super::peer::Peer;
-use super::review::{self, Stop};
+use super::review::{self, Read, Stop};
 use super::{AnswerBody, Case, ExtraInfoField, Proxy, RequestBody, headers};
 use crate::karbor::request::{CreateRequest, Form, Shape, wrap_flat};
 use crate::karbor::target::decode_segment;
@@ -58,13 +59,13 @@ pub(super) async fn create(
     let Case { target, request_id, subject } = case;
     let Creation { tenant, provider } = creation;
     let shape = if provider.is_some() { Shape::Wrapped } else { Shape::Either };
-    let admitted = match review(&proxy, &mut exchange, &subject, shape, &parts, body).await {
+    let (admitted, seat) = match review(&proxy, &mut exchange, &subject, shape, &parts, body).await {
         Ok(admitted) => admitted,
         Err(stop) => return stop.answer(exchange, &request_id),
     };
     headers::towards_karbor(&mut parts, target, &peer, &proxy.options.identity_headers);
     let (watcher, told) = (proxy.drain.watcher(), request_id.clone());
-    let order = Order { proxy, exchange, tenant, subject, request_id };
+    let order = Order { proxy, exchange, tenant, subject, request_id, _seat: seat };
     owed(peer, watcher, told, Box::pin(order.carry_out(parts, admitted))).await
 }
 
@@ -75,20 +76,20 @@ async fn review(
     shape: Shape,
     parts: &Parts,
     body: Incoming,
-) -> Result<Admitted, Stop> {
+) -> Result<(Admitted, Seat), Stop> {
     let mut noted = Violations::default();
     let as_json = headers::is_plain_json(&parts.headers);
     if !as_json {
         let hint = "send Content-Type: application/json without a Content-Encoding";
         review::judge(subject, Breach::of(Rule::UnsupportedMediaType).hint(hint), &mut noted)?;
     }
-    let (collected, share) = review::read(proxy, exchange, subject, body, &mut noted).await?;
+    let Read { collected, share, seat } = review::read(proxy, exchange, subject, body, &mut noted).await?;
     let bytes = match collected {
         Collected::Whole(bytes) => bytes,
         Collected::TooLarge(prefix, rest) | Collected::NoRoom(prefix, rest) => {
             exchange.admitted(None, noted.clone());
             let body = proxy.stream(prefix, rest);
-            return Ok(Admitted { body, as_json: false, plan: None, noted, share, draft: None });
+            return Ok((Admitted { body, as_json: false, plan: None, noted, share, draft: None }, seat));
         }
     };
     let CreateReview { verdict, request } =
@@ -107,7 +108,7 @@ async fn review(
     };
     let draft = request.as_ref().filter(|_| proxy.ledger.is_some()).and_then(Draft::of);
     let body = RequestBody::whole(what_karbor_gets(proxy.options.extra_info_field, request, &bytes));
-    Ok(Admitted { body, as_json, plan, noted, share, draft })
+    Ok((Admitted { body, as_json, plan, noted, share, draft }, seat))
 }
 
 /// The very bytes that were reviewed; wrapped or renamed where this Karbor could not read them otherwise.

@@ -52,6 +52,7 @@ pub use peer::Peer;
 
 use after::Deed;
 use body::Pace;
+use caller::Caller;
 use create::Creation;
 use proof::Proofs;
 use read::Place;
@@ -110,6 +111,8 @@ pub struct ProxyOptions {
     pub min_body_rate: u64,
     /// Bytes of all bodies under review together, all workers.
     pub body_budget_bytes: u64,
+    /// Requests that take memory, reviewed or filled, at once in all workers.
+    pub max_requests: u64,
     /// Headers that Karbor's own middleware sets, and no client may: taken from every request. In the order
     /// of their text.
     pub identity_headers: Vec<HeaderName>,
@@ -322,10 +325,14 @@ impl Proxy {
     ) -> Response<AnswerBody> {
         match care {
             Care::Pass => forward::pass(&self, exchange, &peer, parts, target, body).await,
-            Care::Read(place) => read::read(&self, exchange, &peer, parts, target, body, place).await,
-            Care::Search(query, place) => {
-                search::search(&self, exchange, &peer, parts, target, (query, place)).await
-            }
+            Care::Read(place) => match self.budget.seat() {
+                Some(_seat) => read::read(&self, exchange, &peer, parts, target, body, place).await,
+                None => read::put_off(&self, exchange, &Caller::of(&parts), &place),
+            },
+            Care::Search(query, place) => match self.budget.seat() {
+                Some(_seat) => search::search(&self, exchange, &peer, parts, target, (query, place)).await,
+                None => read::put_off(&self, exchange, &Caller::of(&parts), &place),
+            },
             Care::Malformed(error, place) => {
                 let request_id = request_id::fresh();
                 exchange.judge(&request_id, parts.method.as_str(), Some(place.subject(&self)));

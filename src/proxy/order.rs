@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri};
 
-use super::budget::Share;
+use super::budget::{Seat, Share};
 use super::keep::{self, Draft, Fate, Hold, NotHeld};
 use super::plan::{self, Provider};
 use super::proof::{Digest, Proof, prove};
@@ -43,6 +43,8 @@ pub(super) struct Order {
     pub(super) tenant: Box<str>,
     pub(super) subject: Subject,
     pub(super) request_id: String,
+    /// Kept to its end, whether its client is there or not.
+    pub(super) _seat: Seat,
 }
 
 impl Order {

@@ -16,7 +16,7 @@ use super::collect::{Collected, collect_to_fill};
 use super::fill::kept_for;
 use super::peer::Peer;
 use super::question::UNREADABLE;
-use super::{AnswerBody, Proxy, RequestBody, forward, headers, respond};
+use super::{AnswerBody, Proxy, RequestBody, forward, headers, request_id, respond};
 use crate::karbor::answer::{Seen, read_list, read_one};
 use crate::karbor::route::{Collection, Member};
 use crate::karbor::target::{Target, decode_segment};
@@ -24,6 +24,7 @@ use crate::karbor::{CheckpointId, ProviderId, TenantId};
 use crate::telemetry::exchange::{Exchange, Subject};
 use crate::telemetry::metrics::Unfilled;
 use crate::upstream::Answer;
+use crate::wire::Refusal;
 
 /// The checkpoints that a path names, as Karbor reads it.
 #[derive(Clone, Debug)]
@@ -72,6 +73,19 @@ pub(super) async fn read(
         Ok(answer) => answer_of(proxy, exchange, answer, &place, &caller).await,
         Err(failure) => caller.fail(proxy, exchange, &failure),
     }
+}
+
+/// There is no seat for an answer that would be filled.
+pub(super) fn put_off(
+    proxy: &Proxy,
+    mut exchange: Exchange,
+    caller: &Caller,
+    place: &Place,
+) -> Response<AnswerBody> {
+    let request_id = request_id::fresh();
+    exchange.judge(&request_id, caller.method(), Some(place.subject(proxy)));
+    let answer = if caller.streams_body() { respond::refusal } else { respond::put_off };
+    answer(exchange, Refusal::NoRoom, &request_id)
 }
 
 /// Karbor itself never codes or cuts its answers; what stands between may, if it is asked to.

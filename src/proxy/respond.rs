@@ -75,15 +75,22 @@ const fn status_of_rule(rule: Rule) -> StatusCode {
 }
 
 /// Refuses, and ends the connection where what follows on it may be part of what could not be read.
-pub(super) fn refusal(mut exchange: Exchange, refusal: Refusal, request_id: &str) -> Response<AnswerBody> {
-    exchange.refused(refusal);
-    let status = status_of_refusal(refusal);
-    let body = fault_of_refusal(refusal, &in_words(refusal)).to_body();
-    let mut answer = with_body(exchange, status, body, request_id);
+pub(super) fn refusal(exchange: Exchange, refusal: Refusal, request_id: &str) -> Response<AnswerBody> {
+    let mut answer = put_off(exchange, refusal, request_id);
     // These are found in requests that were read to their end.
     if !matches!(refusal, Refusal::Ledger | Refusal::Filter) {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    answer
+}
+
+/// Refuses what was read to its end. The connection goes on: those that are put off will be back, and another
+/// one would cost more than the answer.
+pub(super) fn put_off(mut exchange: Exchange, refusal: Refusal, request_id: &str) -> Response<AnswerBody> {
+    exchange.refused(refusal);
+    let status = status_of_refusal(refusal);
+    let body = fault_of_refusal(refusal, &in_words(refusal)).to_body();
+    let mut answer = with_body(exchange, status, body, request_id);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         ask_to_wait(&mut answer, HeaderValue::from_static("1"));
     }

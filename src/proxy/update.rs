@@ -11,10 +11,10 @@ use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::budget::Share;
+use super::budget::{Seat, Share};
 use super::collect::Collected;
 use super::peer::Peer;
-use super::review::{self, Stop};
+use super::review::{self, Read, Stop};
 use super::{AnswerBody, Case, Proxy, RequestBody, forward, headers, respond};
 use crate::karbor::route::Member;
 use crate::karbor::target::decode_segment;
@@ -60,18 +60,18 @@ pub(super) async fn update(
     let method = parts.method.clone();
     let Write { checkpoint, to_extra_info, .. } = write;
     exchange.names_checkpoint(checkpoint);
-    let (body, share, warning) = match review(&proxy, &mut exchange, &subject, to_extra_info, body).await {
-        Ok((body, noted, share)) => {
+    let (body, held, warning) = match review(&proxy, &mut exchange, &subject, to_extra_info, body).await {
+        Ok((body, noted, held)) => {
             let warning = respond::warning(&noted, proxy.options.enforced_from.as_deref());
             exchange.admitted(None, noted);
-            (body, share, warning)
+            (body, held, warning)
         }
         Err(stop) => return stop.answer(exchange, &request_id),
     };
     headers::towards_karbor(&mut parts, target, &peer, &proxy.options.identity_headers);
     exchange.dispatched();
     let sent = forward::send(&proxy, Request::from_parts(parts, body)).await;
-    drop(share);
+    drop(held);
     let mut answer = match sent {
         Ok(answer) => forward::stream(&proxy, exchange, answer),
         Err(failure) => forward::fail(&proxy, exchange, &failure, &method, &request_id),
@@ -86,7 +86,7 @@ async fn review(
     subject: &Subject,
     to_extra_info: bool,
     body: Incoming,
-) -> Result<(RequestBody, Violations, Option<Share>), Stop> {
+) -> Result<(RequestBody, Violations, Option<(Share, Seat)>), Stop> {
     let mut noted = Violations::default();
     if to_extra_info {
         let hint = "extra-info is set when the checkpoint is created, and stays as it is";
@@ -95,7 +95,7 @@ async fn review(
     if body.is_end_stream() {
         return Ok((RequestBody::Empty, noted, None));
     }
-    let (collected, share) = review::read(proxy, exchange, subject, body, &mut noted).await?;
+    let Read { collected, share, seat } = review::read(proxy, exchange, subject, body, &mut noted).await?;
     let body = match collected {
         Collected::TooLarge(prefix, rest) | Collected::NoRoom(prefix, rest) => proxy.stream(prefix, rest),
         Collected::Whole(bytes) => {
@@ -106,5 +106,5 @@ async fn review(
             RequestBody::whole(bytes)
         }
     };
-    Ok((body, noted, Some(share)))
+    Ok((body, noted, Some((share, seat))))
 }

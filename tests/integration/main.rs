@@ -8,10 +8,10 @@
 //! unix sockets, names; `upstream_queue` waiting for a place; `upstream_counts` that what Karbor got is counted;
 //! `lifecycle` start, drain, bounds; `listeners` addresses and unix sockets; `tls` certificates of both sides;
 //! `proxy_protocol` whom a balancer speaks for; `http2` the same proxy by HTTP/2, and its floods; `drain` what its
-//! clients see; `status` what the admin side shows, `admin_guard` to whom; `reload` another configuration while it runs; `upgrade` one process after the other, and what the
-//! service manager is told; `departures` clients that leave; `slow` clients that dribble; `observability` audit lines,
-//! metrics, log; `traces` what a caller says that its request is part of; `otlp` the spans of a build
-//! that exports them.
+//! clients see; `status` what the admin side shows, `admin_guard` to whom; `reload` another configuration while it
+//! runs; `upgrade` one process after the other, and what the service manager is told; `departures` clients that leave;
+//! `slow` clients that dribble; `overload` more requests than there is room for; `observability` audit lines, metrics,
+//! log; `traces` what a caller says that its request is part of; `otlp` the spans of a build that exports them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
@@ -27,6 +27,7 @@ mod listeners;
 mod observability;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod overload;
 mod pass_through;
 mod pipelining;
 mod proxy_protocol;

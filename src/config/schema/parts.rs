@@ -24,6 +24,8 @@ const IDENTITY_HEADERS: &str = concat!(
 );
 
 const MOST_WORKERS: u64 = 256;
+/// What `auto` is.
+const BY_MEMORY: &str = "what the memory there is has room for";
 const MOST_LISTENERS: usize = 16;
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -48,16 +50,16 @@ pub(super) const SERVER_SETTINGS: &[Setting] = &[
         .at_start(),
     set(
         "server.workers",
-        Kind::Workers(MOST_WORKERS),
+        Kind::Auto("one per core", &Kind::Number(1, MOST_WORKERS)),
         "\"auto\"",
         "threads that serve; `auto` is one per core",
     )
     .at_start(),
     set(
         "server.max_connections",
-        Kind::Number(1, 1_000_000),
-        "10000",
-        "open client connections, all workers together",
+        Kind::Auto(BY_MEMORY, &Kind::Number(1, 1_000_000)),
+        "\"auto\"",
+        "open client connections, all workers together; `auto` is as many as there is memory for, 10000 at most",
     ),
     set("server.head_timeout", TIME, "\"10s\"", "from the first byte of a request head to its last"),
     set("server.keep_alive_timeout", TIME, "\"75s\"", "how long a connection may stay without a request"),
@@ -149,9 +151,15 @@ pub(super) const SERVER_SETTINGS: &[Setting] = &[
     ),
     set(
         "server.body_budget",
-        Kind::Size(super::MOST_BODY, 1024 * 1024 * MIB),
-        "\"256 MiB\"",
-        "bytes of all bodies under review together; beyond it, 503",
+        Kind::Auto(BY_MEMORY, &Kind::Size(super::MOST_BODY, 1024 * 1024 * MIB)),
+        "\"auto\"",
+        "bytes of all bodies under review together; beyond it, 503; `auto` is a sixteenth of the memory there is, 256 MiB at most",
+    ),
+    set(
+        "server.max_requests",
+        Kind::Auto("one for each body of the largest size, 256 at most", &Kind::Number(1, 1_000_000)),
+        "\"auto\"",
+        "reviewed and filled requests under way, all workers together; beyond it, 503; `auto` is `server.body_budget` / `limits.body_bytes`, 256 at most",
     ),
 ];
 

@@ -6,7 +6,8 @@ use super::{Kept, id_of, kept, map_of, member};
 use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 
 use crate::support::{
-    Client, LedgerFolder, Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, json_answer, stage,
+    Client, Gate, LedgerFolder, Link, PROJECT, Request, Scripted, TestApp, body_of, checkpoints, eventually,
+    json_answer, stage,
 };
 
 const MAP: &str = r#"{"x-app--key": "gr\u00fc\u00df \"dich\"", "karbor-created-by": "me"}"#;
@@ -131,6 +132,43 @@ fn filled_answers_take_their_memory_from_the_budget() {
     assert!(has_map(&format!("{}?extra-info.x-app--key&limit=2", checkpoints(PROJECT))));
     // It came back.
     assert!(has_map(&member(&id)));
+}
+
+/// A list that is filled needs memory from when Karbor is asked.
+#[test]
+fn lists_without_a_seat_are_put_off() {
+    let gate = Gate::default();
+    let waits = gate.clone();
+    let karbor = Scripted::new(move |mut link: Link| {
+        while let Some(seen) = link.request() {
+            if seen.target.contains("?slow") {
+                waits.pass();
+            }
+            link.send(json_answer(r#"{"checkpoints": []}"#));
+        }
+    });
+    let folder = LedgerFolder::new();
+    let app = TestApp::before(karbor.address, &folder.settings("server.max_requests = 1"));
+    let mut first = app.client();
+    first.send(&Request::new("GET", &format!("{}?slow", checkpoints(PROJECT))).bytes());
+    karbor.until_seen(1);
+    let mut client = app.client();
+    for target in [checkpoints(PROJECT), member("c"), format!("{}?extra-info.x-a--b", checkpoints(PROJECT))] {
+        let reply = client.ask(&Request::new("GET", &target));
+        assert_eq!(reply.own_fault(503).codes, ["no-room"], "{target}");
+        let line = app.audit_of(&reply);
+        assert_eq!((&line["refusal"], &line["tenant"]), (&"no-room".into(), &PROJECT.into()), "{line}");
+    }
+    let with_body = client.ask(&Request::new("GET", &checkpoints(PROJECT)).body("{}"));
+    assert_eq!((with_body.status, with_body.fields.one("connection")), (503, Some("close")));
+    let mut client = app.client();
+    assert_eq!(client.ask(&Request::new("GET", "/v1/p/plans")).status, 200);
+    gate.open();
+    assert_eq!(first.reply().status, 200);
+    eventually("there is a seat again", || {
+        client.ask(&Request::new("GET", &checkpoints(PROJECT))).status == 200
+    });
+    app.stop();
 }
 
 /// A database that another program holds keeps a reader waiting once, not once for each checkpoint.
