@@ -12,15 +12,15 @@ import stage
 
 
 class Peak:
-    """The most that `look` gave, looked at every quarter of a second."""
+    """The most that `look` gave, looked at every quarter of a second, or more often."""
 
-    def __init__(self, look):
-        self._look, self.most, self._over = look, look(), threading.Event()
+    def __init__(self, look, pause=0.25):
+        self._look, self._pause, self.most, self._over = look, pause, look(), threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def _watch(self):
-        while not self._over.wait(0.25):
+        while not self._over.wait(self._pause):
             self.most = max(self.most, self._look())
 
     def end(self):

@@ -44,15 +44,15 @@ def drive(port, requests, seconds, processes):
     # So that its failure is the end of the pipe.
     theirs.close()
     pipe.recv()
-    before = _used(processes)
+    before = used(processes)
     pipe.send("go")
     took, lasted = pipe.recv()
-    after = _used(processes)
+    after = used(processes)
     client.join()
     return Round(took, lasted, {name: after[name] - before.get(name, 0) for name in after})
 
 
-def _used(processes):
+def used(processes):
     """Nanoseconds that each kind of thread has had a core; a process that is named for itself counts as one."""
     used = {}
     for name, number in processes.items():

@@ -3,6 +3,7 @@
 Leaves clients to `clients`, what is measured to `latency` and `memory`.
 """
 
+import collections
 import http.client
 import json
 import multiprocessing
@@ -159,6 +160,26 @@ class Proxy(Child):
         return counted and int(counted[1])
 
 
+class Certificate:
+    """A certificate of our own in a folder, as settings; none of it where it is not `wanted`. Needs `openssl`."""
+
+    def __init__(self, wanted):
+        self._wanted, self._folder = wanted, tempfile.TemporaryDirectory()
+
+    def __enter__(self):
+        if not self._wanted:
+            return ""
+        chain, key = (pathlib.Path(self._folder.name, name) for name in ("chain.pem", "key.pem"))
+        kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1")
+        name = ("-subj", "/CN=karbor.test", "-addext", "subjectAltName=DNS:karbor.test")
+        command = ("openssl", "req", "-x509", *kind, *name, "-keyout", key, "-out", chain)
+        subprocess.run(command, check=True, capture_output=True)
+        return f'server.tls.certificates = ["{chain}"]\nserver.tls.keys = ["{key}"]\n'
+
+    def __exit__(self, *_):
+        self._folder.cleanup()
+
+
 def socket_memory():
     """Bytes that the system holds for all TCP sockets of this machine."""
     text = pathlib.Path("/proc/net/sockstat").read_text()
@@ -221,3 +242,89 @@ def _answer(request):
     if request.startswith(b"POST") and b"/checkpoints " in request:
         return memoryview(b"HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n" + b" " * 1_000_000)
     return memoryview(b"")
+
+
+class SlowKarbor:
+    """An upstream that makes so many checkpoints at once, each in so many seconds; the rest waits in line. Everything
+    else it answers at once."""
+
+    def __init__(self, slots, seconds):
+        listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        self.port, self._waiting = listener.getsockname()[1], multiprocessing.Value("i", 0)
+        work = (listener, slots, seconds, self._waiting)
+        self._process = multiprocessing.Process(target=_slow, args=work, daemon=True)
+        self._process.start()
+        listener.close()
+
+    def waiting(self):
+        """Creations that it has not answered."""
+        return self._waiting.value
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.join()
+
+
+def _slow(listener, slots, seconds, waiting):
+    poll, talks, line, busy, made = select.epoll(), {}, collections.deque(), [], 0
+    poll.register(listener, select.EPOLLIN)
+    while True:
+        now = time.monotonic()
+        while busy and busy[0][0] <= now:
+            _, talk = busy.pop(0)
+            made += 1
+            made_one = {"id": f"00000000-0000-4000-8000-{made:012x}", "project_id": PROJECT, "status": "available"}
+            _say(talk, {"checkpoint": made_one})
+        while line and len(busy) < slots:
+            busy.append((now + seconds, line.popleft()))
+        waiting.value = len(line) + len(busy)
+        for number, _ in poll.poll(max(0.0, busy[0][0] - now) if busy else 1):
+            if number == listener.fileno():
+                talk, _ = listener.accept()
+                talks[talk.fileno()] = [talk, b"", 0]
+                poll.register(talk, select.EPOLLIN)
+                continue
+            _listen(poll, talks, number, line)
+
+
+def _listen(poll, talks, number, line):
+    """Reads on; a request that is whole is answered or waits in line."""
+    state = talks[number]
+    try:
+        some = state[0].recv(1 << 17)
+    except OSError:
+        some = b""
+    if not some:
+        # One that waits in line is made all the same, as by Karbor.
+        poll.unregister(number)
+        talks.pop(number)
+        return
+    if state[2] > 0:
+        state[2] -= len(some)
+    else:
+        state[1] += some
+        top, end, rest = state[1].partition(b"\r\n\r\n")
+        if not end:
+            return
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", top)
+        state[2] = (int(length[1]) if length else 0) - len(rest)
+    if state[2] > 0:
+        return
+    creates = state[1].startswith(b"POST")
+    state[1], state[2] = b"", 0
+    if creates:
+        line.append(state[0])
+    else:
+        _say(state[0], {"plans": []})
+
+
+def _say(talk, document):
+    body = json.dumps(document).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    try:
+        talk.sendall(head.encode() + body)
+    except OSError:
+        pass
