@@ -1,17 +1,16 @@
-//! What an audit line holds, and its form: one JSON object, ASCII only, fields absent where they do not
-//! apply.
+//! What an audit line holds: fields are absent where they do not apply.
 //!
 //! The contract is `docs/audit.md`; a test holds the two together. Values of entries, hints made from them,
 //! queries and tokens have no field here, so that they cannot get in.
 
+use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
-
+use super::form::Form;
 use crate::karbor::request_id::GlobalRequestId;
 use crate::karbor::route::RouteKind;
-use crate::karbor::{CheckpointId, ProviderId, TenantId, ascii};
+use crate::karbor::{CheckpointId, ProviderId, TenantId};
 use crate::policy::{Charge, Enforcement, Measure, Violation, Violations};
 use crate::wire::{Origin, Refusal, SpanId, TraceId};
 
@@ -144,158 +143,85 @@ pub struct AuditLine<'a> {
 
 impl AuditLine<'_> {
     /// The line with its line end. With `digest`, keys stand as digests.
-    pub(super) fn to_json(&self, digest: Option<&RandomState>) -> serde_json::Result<Vec<u8>> {
-        let mut line = Vec::with_capacity(512);
-        ascii::write(&mut line, &self.form(digest))?;
+    pub(super) fn to_json(&self, digest: Option<&RandomState>) -> Vec<u8> {
+        let mut form = Form::new();
+        self.write_request(&mut form);
+        self.write_verdict(&mut form, digest);
+        self.write_answer(&mut form);
+        let mut line = form.close();
         line.push(b'\n');
-        Ok(line)
+        line
     }
 
-    fn form(&self, digest: Option<&RandomState>) -> Form<'_> {
-        let noted = self.violations.filter(|violations| !violations.list.is_empty());
-        let severest = noted.and_then(Violations::severest);
-        Form {
-            v: FORMAT_VERSION,
-            time: timestamp(self.time),
-            request_id: cut(self.request_id),
-            global_request_id: self.global_request_id,
-            trace_id: self.trace_id,
-            span_id: self.span_id,
-            parent_span_id: self.parent_span_id,
-            peer: self.peer,
-            client_certificate: self.certificate.map(cut),
-            tenant: self.tenant.map(|tenant| cut(tenant.as_str())),
-            provider: self.provider.map(|provider| cut(provider.as_str())),
-            checkpoint: self.checkpoint.map(|checkpoint| cut(checkpoint.as_str())),
-            route: self.route.map(RouteKind::name),
-            method: self.method.map(cut),
-            verdict: self.verdict.word(),
-            refusal: self.refusal.map(Refusal::code),
-            enforcement: severest.map(Enforcement::outcome),
-            violations: noted.map(|noted| noted.list.iter().map(|one| broken(one, digest)).collect()),
-            violations_left_out: self.violations.map(|noted| noted.left_out).filter(|left| *left > 0),
-            entries: self.charge.map(|charge| charge.entries),
-            bytes: self.charge.map(|charge| charge.bytes),
-            bridged: self.charge.map(|charge| charge.bridged.len()),
-            kept: self.kept,
-            extra_info_restored: Some(self.restored).filter(|restored| *restored > 0),
-            extra_info_altered: Some(self.altered).filter(|altered| *altered > 0),
-            policy: self.policy,
-            status: self.status,
-            upstream_status: self.upstream_status,
-            outcome_unknown: self.outcome_unknown,
-            client_left: self.client_left,
-            duration_seconds: seconds(self.duration),
-            upstream_seconds: self.upstream.map(seconds),
+    /// Who asked for what.
+    fn write_request(&self, form: &mut Form) {
+        form.number("v", Some(FORMAT_VERSION.into()));
+        form.id("time", Some(timestamp(self.time)));
+        form.text("request_id", cut(self.request_id));
+        form.id("global_request_id", self.global_request_id);
+        form.id("trace_id", self.trace_id);
+        form.id("span_id", self.span_id);
+        form.id("parent_span_id", self.parent_span_id);
+        form.origin("peer", self.peer);
+        form.text("client_certificate", self.certificate.map(cut));
+        form.text("tenant", self.tenant.map(|tenant| cut(tenant.as_str())));
+        form.text("provider", self.provider.map(|provider| cut(provider.as_str())));
+        form.text("checkpoint", self.checkpoint.map(|checkpoint| cut(checkpoint.as_str())));
+        form.text("route", self.route.map(RouteKind::name));
+        form.text("method", self.method.map(cut));
+    }
+
+    /// What became of it, and what it would store.
+    fn write_verdict(&self, form: &mut Form, digest: Option<&RandomState>) {
+        form.text("verdict", self.verdict.word());
+        form.text("refusal", self.refusal.map(Refusal::code));
+        if let Some(noted) = self.violations {
+            if !noted.list.is_empty() {
+                form.text("enforcement", noted.severest().map(Enforcement::outcome));
+                form.list("violations", &noted.list, |form, violation| write_broken(form, violation, digest));
+            }
+            form.number("violations_left_out", Some(noted.left_out).filter(|left| *left > 0));
         }
+        if let Some(charge) = self.charge {
+            form.number("entries", Some(charge.entries));
+            form.number("bytes", Some(charge.bytes));
+            form.number("bridged", Some(charge.bridged.len() as u64));
+        }
+        form.flag("kept", self.kept);
+        form.number("extra_info_restored", Some(self.restored).filter(|restored| *restored > 0));
+        form.number("extra_info_altered", Some(self.altered).filter(|altered| *altered > 0));
+        form.text("policy", self.policy);
+    }
+
+    fn write_answer(&self, form: &mut Form) {
+        form.number("status", self.status.map(u64::from));
+        form.number("upstream_status", self.upstream_status.map(u64::from));
+        form.flag("outcome_unknown", Some(self.outcome_unknown));
+        form.flag("client_left", Some(self.client_left));
+        form.seconds("duration_seconds", Some(self.duration));
+        form.seconds("upstream_seconds", self.upstream);
     }
 }
 
-/// The fields as written, in order.
-#[derive(Serialize)]
-struct Form<'a> {
-    v: u8,
-    time: String,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    global_request_id: Option<GlobalRequestId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<TraceId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    span_id: Option<SpanId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent_span_id: Option<SpanId>,
-    peer: Origin,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_certificate: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tenant: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provider: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<&'a str>,
-    verdict: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refusal: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    enforcement: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    violations: Option<Vec<Broken<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    violations_left_out: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entries: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bridged: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kept: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extra_info_restored: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extra_info_altered: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_status: Option<u16>,
-    outcome_unknown: bool,
-    client_left: bool,
-    duration_seconds: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_seconds: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct Broken<'a> {
-    rule: &'a str,
-    enforcement: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_digest: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quota: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    measured: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    allowed: Option<u64>,
-}
-
-fn broken<'a>(violation: &'a Violation, digest: Option<&RandomState>) -> Broken<'a> {
+fn write_broken(form: &mut Form, violation: &Violation, digest: Option<&RandomState>) {
+    form.text("rule", violation.rule.code());
+    form.text("enforcement", violation.enforcement.outcome());
     let key = violation.key.as_deref();
-    let (key, key_digest) = match digest {
-        None => (key.map(cut), None),
-        Some(digest) => (None, key.map(|key| format!("{:016x}", digest.hash_one(key)))),
-    };
-    Broken {
-        rule: violation.rule.code(),
-        enforcement: violation.enforcement.outcome(),
-        key,
-        key_digest,
-        quota: violation.quota.map(Measure::name),
-        measured: violation.measured,
-        allowed: violation.allowed,
+    match digest {
+        None => form.text("key", key.map(cut)),
+        Some(digest) => form.id("key_digest", key.map(|key| format!("{:016x}", digest.hash_one(key)))),
     }
+    form.text("quota", violation.quota.map(Measure::name));
+    form.number("measured", violation.measured);
+    form.number("allowed", violation.allowed);
 }
 
 /// RFC 3339 in UTC, with milliseconds. A clock outside of the years 1970 to 9999 counts as their nearest end.
-fn timestamp(time: SystemTime) -> String {
+fn timestamp(time: SystemTime) -> impl Display {
     let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
-    humantime::format_rfc3339_millis(time.clamp(SystemTime::UNIX_EPOCH, last)).to_string()
+    humantime::format_rfc3339_millis(time.clamp(SystemTime::UNIX_EPOCH, last))
 }
 
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES)]
-}
-
-/// Whole microseconds: more digits would be noise.
-fn seconds(duration: Duration) -> f64 {
-    duration.as_micros() as f64 / 1e6
 }

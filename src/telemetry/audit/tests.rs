@@ -99,7 +99,7 @@ fn line(request_id: &str) -> AuditLine<'_> {
 }
 
 fn read(line: &AuditLine<'_>) -> Value {
-    let bytes = line.to_json(None).unwrap();
+    let bytes = line.to_json(None);
     assert!(bytes.is_ascii() && bytes.ends_with(b"\n"));
     assert_eq!(bytes.iter().filter(|byte| byte.is_ascii_control()).count(), 1, "{bytes:?}");
     serde_json::from_slice(&bytes).unwrap()
@@ -178,10 +178,9 @@ fn a_dry_run_never_reads_denied() {
         let noted = noted(stances);
         let verdict = AuditVerdict::of_forwarded(&noted);
         assert_eq!(verdict.word(), expected, "{stances:?}");
-        let text = String::from_utf8(
-            AuditLine { verdict, violations: Some(&noted), ..line("r") }.to_json(None).unwrap(),
-        )
-        .unwrap();
+        let text =
+            String::from_utf8(AuditLine { verdict, violations: Some(&noted), ..line("r") }.to_json(None))
+                .unwrap();
         assert!(!text.contains("\"denied\"") && !text.contains("enforced"), "{text}");
     }
     let words: Vec<_> = AuditVerdict::ALL.iter().filter(|verdict| verdict.word() == "denied").collect();
