@@ -4,8 +4,6 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
-
 /// A global request id: `req-` and a UUID in lower case, as `oslo.middleware` wants it. Anything else is ignored there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GlobalRequestId(u128);
@@ -43,12 +41,6 @@ impl fmt::Display for GlobalRequestId {
             *place = b"0123456789abcdef"[(self.0 >> (4 * at)) as usize & 0xf];
         }
         f.write_str(std::str::from_utf8(&text).unwrap_or_default())
-    }
-}
-
-impl Serialize for GlobalRequestId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 
