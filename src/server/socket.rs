@@ -10,6 +10,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
+use crate::wire::{Joint, write_joined};
+
 /// A client's socket, of whichever kind.
 #[derive(Debug)]
 pub(super) enum Socket {
@@ -105,7 +107,13 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        either!(&mut self.socket, socket => Pin::new(socket).poll_write_vectored(cx, parts))
+        match &mut self.socket {
+            Socket::Tcp(socket) => write_joined(parts, |joint| match joint {
+                Joint::Whole(bytes) => Pin::new(socket).poll_write(cx, bytes),
+                Joint::Apart(parts) => Pin::new(socket).poll_write_vectored(cx, parts),
+            }),
+            Socket::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, parts),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

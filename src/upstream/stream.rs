@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use crate::wire::{Joint, write_joined};
+
 /// A connected stream.
 #[derive(Debug)]
 pub enum Stream {
@@ -51,7 +53,14 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        either!(&mut *self, inner => Pin::new(inner).poll_write_vectored(cx, parts))
+        match &mut *self {
+            Self::Tcp(socket) => write_joined(parts, |joint| match joint {
+                Joint::Whole(bytes) => Pin::new(socket).poll_write(cx, bytes),
+                Joint::Apart(parts) => Pin::new(socket).poll_write_vectored(cx, parts),
+            }),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Self::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, parts),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

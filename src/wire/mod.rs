@@ -6,6 +6,7 @@
 mod chunked;
 mod head;
 mod http2;
+mod joint;
 mod origin;
 mod preamble;
 mod refusal;
@@ -14,6 +15,7 @@ mod trace_parent;
 
 pub use head::{Framing, Head, HeadLimits, read_head};
 pub use http2::{as_in_http1, check_http2};
+pub use joint::{Joint, write_joined};
 pub use origin::Origin;
 pub use preamble::{BINARY_BYTES, BadPreamble, Preamble, read_preamble};
 pub use refusal::Refusal;
