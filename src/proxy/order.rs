@@ -47,59 +47,29 @@ pub(super) struct Order {
     pub(super) _seat: Seat,
 }
 
+/// What ends a creation before it is sent.
+enum End {
+    /// Karbor's answer to a question of ours.
+    Answer(Box<Answer<RequestBody>>),
+    /// Karbor gave no answer to it.
+    Failure(Failure),
+    /// What the ledger says.
+    NotHeld(NotHeld),
+}
+
 impl Order {
     /// Carries it out. `parts` are on their way to Karbor already.
+    ///
+    /// What is awaited borrows the order: handed on by value, each step would carry it, and be moved with it.
     pub(super) async fn carry_out(
         mut self,
         mut parts: Parts,
         mut admitted: Admitted,
     ) -> Response<AnswerBody> {
-        let plan = admitted.plan.take();
-        let proven = plan.is_some();
-        if let Some(plan) = plan {
-            self.exchange.hands_over();
-            // In a box, as the other questions below: most creations ask none, and would carry its size about.
-            match Box::pin(plan::provider_of(&self.proxy, &parts, &self.tenant, &plan)).await {
-                Ok(Provider::Found(provider)) => {
-                    self.exchange.takes_back();
-                    parts.uri = creation_of(&self.proxy, &self.tenant, &provider);
-                    self.subject.provider = Some(provider.clone());
-                    self.exchange.names_provider(provider);
-                }
-                Ok(Provider::Answer(answer)) => return self.pass_on(admitted.noted, *answer),
-                Err(failure) => return self.fail(&failure),
-            }
-        }
-        self.hold(parts, admitted, proven).await
-    }
-
-    /// Has the ledger hold what the map will use, and sends. `proven` says that Karbor has seen the token.
-    async fn hold(mut self, parts: Parts, mut admitted: Admitted, proven: bool) -> Response<AnswerBody> {
-        let draft = admitted.draft.take();
-        if !proven && draft.as_ref().is_some_and(Draft::has_map) {
-            self.exchange.hands_over();
-            match Box::pin(prove(&self.proxy, &parts.headers, &self.tenant)).await {
-                Ok(Proof::Accepted) => self.exchange.takes_back(),
-                Ok(Proof::Answer(answer)) => return self.pass_on(admitted.noted, *answer),
-                Err(failure) => return self.fail(&failure),
-            }
-        }
-        let lasting = request_id::lasting(self.exchange.lineage(), &self.request_id);
-        match keep::reserve(&self.proxy, &self.subject, &lasting, draft).await {
-            Ok((hold, over)) => {
-                self.exchange.notes(over.clone());
-                admitted.noted.absorb(over);
-                self.send(parts, admitted, hold).await
-            }
-            Err(NotHeld::Over(mut violations)) => {
-                violations.absorb(admitted.noted);
-                respond::denial(self.exchange, violations, &self.request_id)
-            }
-            Err(NotHeld::Down) => respond::refusal(self.exchange, Refusal::Ledger, &self.request_id),
-        }
-    }
-
-    async fn send(mut self, mut parts: Parts, admitted: Admitted, mut hold: Hold) -> Response<AnswerBody> {
+        let mut hold = match self.prepare(&mut parts, &mut admitted).await {
+            Ok(hold) => hold,
+            Err(end) => return self.end(end, admitted.noted),
+        };
         let Admitted { body, as_json, noted, share, .. } = admitted;
         if as_json {
             let json = HeaderValue::from_static("application/json");
@@ -127,6 +97,54 @@ impl Order {
         };
         respond::add_warning(&mut answer, warning);
         answer
+    }
+
+    /// Asks for what is missing, and has the ledger hold what the map will use. The questions are in boxes: most
+    /// creations ask none, and would carry their size about.
+    async fn prepare(&mut self, parts: &mut Parts, admitted: &mut Admitted) -> Result<Hold, End> {
+        let plan = admitted.plan.take();
+        // Karbor has seen the token then.
+        let proven = plan.is_some();
+        if let Some(plan) = plan {
+            self.exchange.hands_over();
+            match Box::pin(plan::provider_of(&self.proxy, parts, &self.tenant, &plan)).await {
+                Ok(Provider::Found(provider)) => {
+                    self.exchange.takes_back();
+                    parts.uri = creation_of(&self.proxy, &self.tenant, &provider);
+                    self.subject.provider = Some(provider.clone());
+                    self.exchange.names_provider(provider);
+                }
+                Ok(Provider::Answer(answer)) => return Err(End::Answer(answer)),
+                Err(failure) => return Err(End::Failure(failure)),
+            }
+        }
+        let draft = admitted.draft.take();
+        if !proven && draft.as_ref().is_some_and(Draft::has_map) {
+            self.exchange.hands_over();
+            match Box::pin(prove(&self.proxy, &parts.headers, &self.tenant)).await {
+                Ok(Proof::Accepted) => self.exchange.takes_back(),
+                Ok(Proof::Answer(answer)) => return Err(End::Answer(answer)),
+                Err(failure) => return Err(End::Failure(failure)),
+            }
+        }
+        let lasting = request_id::lasting(self.exchange.lineage(), &self.request_id);
+        let reserved = keep::reserve(&self.proxy, &self.subject, &lasting, draft).await;
+        let (hold, over) = reserved.map_err(End::NotHeld)?;
+        self.exchange.notes(over.clone());
+        admitted.noted.absorb(over);
+        Ok(hold)
+    }
+
+    fn end(self, end: End, noted: Violations) -> Response<AnswerBody> {
+        match end {
+            End::Answer(answer) => self.pass_on(noted, *answer),
+            End::Failure(failure) => self.fail(&failure),
+            End::NotHeld(NotHeld::Over(mut violations)) => {
+                violations.absorb(noted);
+                respond::denial(self.exchange, violations, &self.request_id)
+            }
+            End::NotHeld(NotHeld::Down) => respond::refusal(self.exchange, Refusal::Ledger, &self.request_id),
+        }
     }
 
     /// Settles with the ledger by Karbor's answer, and puts the map into it.
