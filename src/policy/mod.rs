@@ -135,6 +135,8 @@ impl Policy {
     ///
     /// A body that cannot be read is admitted only where `malformed-body` is not enforced; its charge is
     /// then zero, because nothing in it was judged.
+    // `benches/instructions` finds it by its name.
+    #[inline(never)]
     #[must_use]
     pub fn review_create<'b>(&self, tenant: &str, shape: Shape, body: &'b [u8]) -> CreateReview<'b> {
         review::create(&self.spec, self.rules_of(tenant), shape, body)
