@@ -198,5 +198,9 @@ async fn drain_connections<W: Wishes>(shared: &Shared, reloads: &Asker, wishes: 
     // Also where the end came before the order.
     trigger.order();
     let (connections, requests) = (shared.room.taken(), shared.hub.requests_in_flight());
-    tracing::warn!(why, connections, requests, "connections are cut");
+    if requests == 0 {
+        tracing::info!(why, connections, "idle connections are closed");
+    } else {
+        tracing::warn!(why, connections, requests, "connections are cut");
+    }
 }

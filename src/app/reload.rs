@@ -29,6 +29,8 @@ use crate::telemetry::metrics::{MetricsHub, Reload};
 const LOOK: Duration = Duration::from_secs(1);
 /// How long the workers may take to work by what was published, before that is said to have happened.
 const TO_BE_TAKEN: Duration = Duration::from_secs(5);
+/// How long the ledger may take over what tenants stored.
+const TO_BE_ANSWERED: Duration = Duration::from_secs(5);
 /// The most changes that one line of the log names.
 const MOST_NAMED: usize = 50;
 
@@ -81,6 +83,9 @@ pub(super) struct Reloader {
     pub(super) notifier: Notifier,
 }
 
+/// What a reload changed.
+type Applied = (Vec<String>, Box<str>, Vec<(TenantId, Limits)>);
+
 /// Why nothing changed.
 enum Stand {
     Invalid(ConfigErrors),
@@ -104,7 +109,9 @@ impl Reloader {
                     }
                 }
                 self.reload();
-                watch.follow(self.running.current().files());
+                // Also what a refused configuration names: it may be all that is missing.
+                let running = self.running.current();
+                watch.follow(running.files().into_iter().chain(running.named_now()).collect());
             }
         };
         thread::Builder::new().name("reload".to_owned()).spawn(work)?;
@@ -114,14 +121,18 @@ impl Reloader {
     fn reload(&self) {
         self.notifier.reloading();
         let (outcome, status, words) = match self.attempt() {
-            Ok((words, _)) if words.is_empty() => {
+            Ok((words, _, _)) if words.is_empty() => {
                 tracing::info!("the configuration is read again, and no setting differs");
                 (Reload::Unchanged, self.status(""), words)
             }
-            Ok((words, revision)) => {
+            Ok((words, revision, lowered)) => {
                 let named = &words[..words.len().min(MOST_NAMED)];
                 let (changes, more) = (named.join("; "), words.len() - named.len());
                 tracing::info!(policy = revision, changes, more, "the configuration is reloaded");
+                // It is in force: however slow the ledger is, it holds nothing up but this line.
+                if let Some(over) = self.over(&lowered) {
+                    tracing::info!(over, "limits are lowered");
+                }
                 (Reload::Applied, self.status(""), words)
             }
             Err(Stand::Invalid(ConfigErrors(problems))) => {
@@ -148,22 +159,21 @@ impl Reloader {
         status(&self.running.current(), more)
     }
 
-    /// What changed, and the revision of the policy in force.
-    fn attempt(&self) -> Result<(Vec<String>, Box<str>), Stand> {
+    /// What changed, the revision of the policy in force, and whose limits are lower now.
+    fn attempt(&self) -> Result<Applied, Stand> {
         let running = self.running.current();
         let wanted = running.again().map_err(Stand::Invalid)?;
         let refused = running.refuses(&wanted);
         if !refused.is_empty() {
             return Err(Stand::NeedsRestart(refused));
         }
-        let mut words = running.difference(&wanted);
-        words.extend(self.over(&running.lowered(&wanted)));
+        let (words, lowered) = (running.difference(&wanted), running.lowered(&wanted));
         for warning in &wanted.config.warnings {
             tracing::warn!(%warning, "the configuration has a doubtful setting");
         }
         let revision = wanted.config.policy.revision.clone();
         self.publish(wanted);
-        Ok((words, revision))
+        Ok((words, revision, lowered))
     }
 
     /// How many of those whose limits are lowered had a map admitted of late that would now be too large.
@@ -171,7 +181,7 @@ impl Reloader {
         let ledger = self.ledger.as_ref().filter(|_| !lowered.is_empty())?;
         let runtime = super::worker::runtime().ok()?;
         let asked = &lowered[..lowered.len().min(MOST_ASKED)];
-        let over = runtime.block_on(async {
+        let over = runtime.block_on(tokio::time::timeout(TO_BE_ANSWERED, async {
             let mut over = 0;
             for (tenant, limits) in asked {
                 let largest = ledger.largest(tenant, LATELY).await?;
@@ -179,13 +189,16 @@ impl Reloader {
                 over += usize::from(!fits);
             }
             Ok::<_, LedgerError>(over)
-        });
+        }));
         match over {
-            Ok(over) => Some(format!(
+            Ok(Ok(over)) => Some(format!(
                 "of {} with lowered limits, {over} stored more than that in the last hour",
                 asked.len()
             )),
-            Err(error) => Some(format!("what they stored in the last hour is unknown: {error}")),
+            Ok(Err(error)) => Some(format!("what they stored in the last hour is unknown: {error}")),
+            Err(_elapsed) => {
+                Some("what they stored in the last hour is unknown: the ledger is slow".to_owned())
+            }
         }
     }
 

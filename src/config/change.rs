@@ -86,8 +86,12 @@ fn in_words(kind: Kind, before: Option<&Value>, after: Option<&Value>) -> String
 /// The files a configuration comes from, there or not: its own, the folder of drop-ins and what is in it, and
 /// every file that a setting names and a reload may take anew.
 pub(super) fn files(path: Option<&Path>, loaded: &Loaded) -> Vec<PathBuf> {
-    let named = named_files(&loaded.settings).map(|(_, file)| file);
-    path.map(files::sources).unwrap_or_default().into_iter().chain(named).collect()
+    path.map(files::sources).unwrap_or_default().into_iter().chain(named(&loaded.settings)).collect()
+}
+
+/// The files that settings name and a reload may take anew.
+pub(super) fn named(settings: &Settings) -> Vec<PathBuf> {
+    named_files(settings).map(|(_, file)| file).collect()
 }
 
 /// What stands in the files that settings name, as one number each: certificates are renewed under one name.
@@ -116,7 +120,7 @@ fn rewritten(running: &Loaded, wanted: &Loaded) -> impl Iterator<Item = String> 
         .map(|(setting, file)| format!("{}: another content in {}", setting.key, file.display()))
 }
 
-/// The files that settings name and a reload may take anew.
+/// The same, each with its setting.
 fn named_files(settings: &Settings) -> impl Iterator<Item = (&'static Setting, PathBuf)> {
     let named = fixed().filter(|(setting, _)| setting.kind.names_files() && !setting.at_start);
     named.flat_map(|(setting, path)| {

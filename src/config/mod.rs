@@ -151,6 +151,15 @@ impl Loaded {
         difference::lowered(&self.config.policy, &wanted.config.policy)
     }
 
+    /// The files that settings of the same place name now, however wrong the rest is.
+    #[must_use]
+    pub fn named_now(&self) -> Vec<PathBuf> {
+        let path = self.source.as_ref().and_then(|source| source.path.as_deref());
+        let (files, _unreadable) = path.map(files::open).unwrap_or_default();
+        let layers = files.iter().filter_map(|file| Layer::from_toml(&file.name, &file.text).ok());
+        change::named(&Settings::merge(layers.collect()))
+    }
+
     /// The files it came from, or would if they were there. The folder of drop-ins is among them.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {

@@ -148,7 +148,13 @@ where
         let place = match self.queue.enter_now() {
             Some(place) => place,
             None => {
-                let places = self.roster.borrow().options.places;
+                let roster = self.roster.borrow().clone();
+                // Nobody waits for a place where none would be any use.
+                if let Some(until) = roster.closed_until() {
+                    let retry_after = until.saturating_duration_since(Instant::now());
+                    return Err(Failure::AllEjected { retry_after });
+                }
+                let places = roster.options.places;
                 Box::pin(self.queue.enter(&places, &self.metrics)).await?
             }
         };

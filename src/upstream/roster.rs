@@ -155,6 +155,14 @@ impl Roster {
         }
     }
 
+    /// Until when every address is left alone, if every one is.
+    pub(super) fn closed_until(&self) -> Option<Instant> {
+        let addresses = self.addresses.borrow();
+        let now = Instant::now();
+        let ends = addresses.iter().map(|address| address.ejection().map(|ejection| ejection.until));
+        ends.collect::<Option<Vec<_>>>()?.into_iter().min().filter(|soonest| *soonest > now)
+    }
+
     /// Waits until the names are looked up for the first time.
     ///
     /// # Errors

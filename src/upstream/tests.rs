@@ -177,6 +177,22 @@ fn an_update_widens_and_narrows_what_may_be_under_way() {
 }
 
 #[test]
+fn nobody_waits_for_a_place_where_none_is_of_use() {
+    run(async {
+        let one = karbor("one").await;
+        let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let upstream = upstream(&hub(), &[one]);
+        let under_way = begin(&upstream).await.unwrap();
+        upstream.update(Rc::new(options(&[dead])));
+        assert!(ask(&upstream).await.is_err(), "it is left alone from now on");
+        let places = Places { most: 1, queue: 1, patience: Duration::from_millis(50) };
+        upstream.update(Rc::new(UpstreamOptions { places, ..options(&[dead]) }));
+        assert!(matches!(begin(&upstream).await, Err(Failure::AllEjected { .. })));
+        end(under_way).await.unwrap();
+    });
+}
+
+#[test]
 fn the_state_of_each_endpoint_is_told() {
     run(async {
         let one = karbor("one").await;

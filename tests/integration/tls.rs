@@ -258,3 +258,21 @@ fn a_reload_takes_certificates_anew_or_not_at_all() {
     assert_eq!(app.client().ask(&get()).status, 200, "plain HTTP from now on");
     app.stop();
 }
+
+/// As certificates are rolled out: the configuration is there before they are.
+#[test]
+fn a_certificate_that_a_refused_configuration_names_is_looked_for() {
+    let (karbor, authority, folder) = (karbor(), Authority::new(), tempfile::tempdir().unwrap());
+    let app = TestApp::of_file(karbor.address, "");
+    let [certificate, key] = ["api.crt", "api.key"].map(|name| folder.path().join("later").join(name));
+    app.rewrite(&section(&certificate, &key));
+    app.until_counted("config_reloads_total", &[("outcome", "invalid")], 1.0);
+    let (made, made_key) = authority.issue(&["one.test"]).write(folder.path(), "made");
+    let ready = folder.path().join("ready");
+    std::fs::create_dir(&ready).unwrap();
+    std::fs::rename(made, ready.join("api.crt")).unwrap();
+    std::fs::rename(made_key, ready.join("api.key")).unwrap();
+    std::fs::rename(&ready, folder.path().join("later")).unwrap();
+    app.until_counted("config_reloads_total", &[("outcome", "applied")], 1.0);
+    app.stop();
+}

@@ -37,6 +37,9 @@ const LEAST_REQUESTS: u64 = 16;
 const BASE: u64 = 64 * MIB;
 /// The longest audit line.
 const AUDIT_LINE: u64 = 32 * KIB;
+/// The largest span, and how many are on their way beside those that wait.
+const SPAN: u64 = 4 * KIB;
+const SPANS_UNDER_WAY: u64 = 512;
 /// A connection at its worst, beside copies of its head.
 const CONNECTION: u64 = 128 * KIB;
 const COPIES_OF_HEAD: u64 = 5;
@@ -146,13 +149,17 @@ fn of_connection(config: &Config) -> u64 {
 }
 
 fn beside_connections(config: &Config) -> u64 {
-    let map = match config.policy.default.limits.total_bytes {
+    // Groups hold for tenants that are named, and for no others.
+    let rules = config.policy.tenants.values().map(|rules| &**rules).chain([&*config.policy.default]);
+    let map = rules.map(|rules| match rules.limits.total_bytes {
         Bound::AtMost(bytes) => bytes.min(LARGEST_MAP),
         Bound::Unlimited => LARGEST_MAP,
-    };
+    });
+    let map = map.max().unwrap_or_default();
     let queue = config.ledger.as_ref().map_or(0, |ledger| ledger.queue as u64);
     let audit = config.audit.queue_lines as u64 * AUDIT_LINE;
-    BASE + audit + queue * map + 2 * config.proxy.body_budget_bytes
+    let spans = config.otlp.as_ref().map_or(0, |otlp| (otlp.queue_spans as u64 + SPANS_UNDER_WAY) * SPAN);
+    BASE + audit + spans + queue * map + 2 * config.proxy.body_budget_bytes
 }
 
 fn worst(config: &Config) -> u64 {

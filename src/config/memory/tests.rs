@@ -57,6 +57,8 @@ fn what_is_named_stays_and_the_rest_goes_by_it() {
         ("server.body_budget = '1 GiB'", 2 * GIB, (GIB, 64, 256, true)),
         ("server.max_requests = 7", 2 * GIB, (128 * MIB, 2157, 7, false)),
         ("limits.body_bytes = '1 MiB'", 2 * GIB, (128 * MIB, 2157, 128, false)),
+        ("ledger.queue = 1000", 2 * GIB, (128 * MIB, 2158, 256, false)),
+        ("ledger.queue = 1000\ntenants.a.limits.total_bytes = '1 MiB'", 2 * GIB, (128 * MIB, 64, 256, true)),
         ("server.max_head = '1 KiB'", 2 * GIB, (128 * MIB, 7268, 256, false)),
         ("audit.queue_lines = 1", 2 * GIB, (128 * MIB, 2742, 256, false)),
         ("ledger.url = 'off'", 2 * GIB, (128 * MIB, 2194, 256, false)),
