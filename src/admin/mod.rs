@@ -36,7 +36,7 @@ use self::status::MINUTE;
 pub use self::status::{
     Attempt, LedgerState, Listening, QuotaUsage, Reloading, Report, STATUS_VERSION, TenantUsage, UsageReport,
 };
-use crate::server::{Listen, SideDoor, Visitor};
+use crate::server::{Listen, SideDoor, Takeover, Visitor};
 use crate::telemetry::metrics::MetricsHub;
 
 /// The most connections served at once; a further one takes the place of one that has asked nothing.
@@ -75,7 +75,11 @@ pub struct Sources {
 ///
 /// # Errors
 /// When the place is taken or not ours, or everybody on the network could read there.
-pub fn bind(options: &AdminOptions, beside: bool, handed: Option<TcpListener>) -> io::Result<Bound> {
+pub fn bind(
+    options: &AdminOptions,
+    beside: Option<&Takeover>,
+    handed: Option<TcpListener>,
+) -> io::Result<Bound> {
     let door = SideDoor::bind(&options.listen, options.unix_mode, beside, handed)?;
     if !options.may_be_at(door.listen()) {
         let words = "others than this machine would get there, so admin.token_file and admin.tls must be set";

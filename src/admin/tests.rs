@@ -45,7 +45,7 @@ fn sources(readiness: &Readiness, token: TokenSource) -> Sources {
 }
 
 fn bound() -> (Bound, SocketAddr) {
-    let bound = bind(&options(TokenSource::None), false, None).unwrap();
+    let bound = bind(&options(TokenSource::None), None, None).unwrap();
     let Listen::Tcp(addr) = *bound.listen() else { panic!("a unix socket") };
     (bound, addr)
 }
@@ -172,7 +172,7 @@ fn the_oldest_silent_client_makes_room_for_a_new_one() {
 #[test]
 fn a_taken_address_is_an_error() {
     let (_first, addr) = bound();
-    let taken = bind(&AdminOptions { listen: Listen::Tcp(addr), ..options(TokenSource::None) }, false, None);
+    let taken = bind(&AdminOptions { listen: Listen::Tcp(addr), ..options(TokenSource::None) }, None, None);
     assert_eq!(taken.err().map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
 }
 
@@ -206,12 +206,12 @@ fn whoever_shows_no_token_is_told_what_to_show() {
 fn where_everybody_gets_there_it_is_not_bound_without_a_guard() {
     let listen = Listen::Tcp("0.0.0.0:0".parse().unwrap());
     let open = AdminOptions { listen, ..options(TokenSource::None) };
-    let refused = bind(&open, false, None).err().unwrap();
+    let refused = bind(&open, None, None).err().unwrap();
     assert!(refused.to_string().contains("admin.token_file and admin.tls"), "{refused}");
     let handed = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
-    assert!(bind(&options(TokenSource::None), false, Some(handed)).is_err());
+    assert!(bind(&options(TokenSource::None), None, Some(handed)).is_err());
     let handed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = handed.local_addr().unwrap();
-    let bound = bind(&open, false, Some(handed)).unwrap();
+    let bound = bind(&open, None, Some(handed)).unwrap();
     assert_eq!(*bound.listen(), Listen::Tcp(addr));
 }

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use super::AppError;
 use crate::admin;
 use crate::config::{Config, Supervisor};
-use crate::server::{self, BindError, Listen};
+use crate::server::{self, BindError, Listen, Takeover};
 
 /// How the process was launched. By default by nobody in particular.
 #[derive(Debug, Default)]
@@ -21,8 +21,12 @@ pub struct Launch {
 const ADMIN: &str = "admin";
 
 impl Launch {
-    /// The listeners of each worker, and the admin side's.
-    pub(super) fn bind(&mut self, config: &Config) -> Result<(server::Bound, admin::Bound), AppError> {
+    /// The listeners of each worker, the admin side's, and what is still to be taken from another instance.
+    pub(super) fn bind(
+        &mut self,
+        config: &Config,
+    ) -> Result<(server::Bound, admin::Bound, Option<Takeover>), AppError> {
+        let takeover = self.beside.then(Takeover::default);
         let for_admin = self.take(|name, _| name == ADMIN);
         let for_clients = self.for_clients(&config.server.listen);
         if let Some((name, socket)) = self.supervisor.sockets.first() {
@@ -30,15 +34,13 @@ impl Launch {
             let listen = socket.local_addr().map_or_else(|_gone| config.admin.listen.clone(), Listen::Tcp);
             return Err(AppError::Bind { listen, setting: "server.listen", source });
         }
-        let server = server::bind(&config.server, self.beside, for_clients).map_err(
+        let server = server::bind(&config.server, takeover.as_ref(), for_clients).map_err(
             |BindError { listen, source }| AppError::Bind { listen, setting: "server.listen", source },
         )?;
-        let admin = admin::bind(&config.admin, self.beside, for_admin).map_err(|source| AppError::Bind {
-            listen: config.admin.listen.clone(),
-            setting: "admin.listen",
-            source,
+        let admin = admin::bind(&config.admin, takeover.as_ref(), for_admin).map_err(|source| {
+            AppError::Bind { listen: config.admin.listen.clone(), setting: "admin.listen", source }
         })?;
-        Ok((server, admin))
+        Ok((server, admin, takeover))
     }
 
     /// For each place to listen, the socket that was handed over for it: the one on that address; where there is

@@ -37,7 +37,7 @@ use crate::ledger::{Ledger, LedgerThread};
 #[cfg(feature = "otlp")]
 use crate::otlp::Exporter;
 use crate::proxy::Budget;
-use crate::server::{self, Listen, Room};
+use crate::server::{self, Listen, Room, Takeover};
 use crate::telemetry::audit::{AuditLog, AuditWriter};
 use crate::telemetry::metrics::{BuildInfo, MetricsHub};
 use crate::telemetry::spans::Spans;
@@ -76,7 +76,7 @@ impl App {
         }
         loaded.config.admin.open()?;
         let config = &loaded.config;
-        let (server, admin) = launch.bind(config)?;
+        let (server, admin, takeover) = launch.bind(config)?;
         let hub = MetricsHub::new(&config.metrics, &BuildInfo::CURRENT)?;
         hub.set_policy(&config.policy)?;
         hub.set_certificates(config.server.certificate_expiries())?;
@@ -90,6 +90,8 @@ impl App {
             .map(|options| Exporter::start(options, hub.span_counters()))
             .transpose()?
             .map_or_else(Default::default, |(spans, exporter)| (spans, Some(exporter)));
+        // Last: whatever failed before has cost the other instance nothing.
+        takeover.map(Takeover::complete).transpose()?;
         if ledger.is_none() {
             tracing::info!("the ledger is off: maps are judged and not kept, quotas and filters do nothing");
         }

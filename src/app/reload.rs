@@ -181,7 +181,7 @@ impl Reloader {
         let ledger = self.ledger.as_ref().filter(|_| !lowered.is_empty())?;
         let runtime = super::worker::runtime().ok()?;
         let asked = &lowered[..lowered.len().min(MOST_ASKED)];
-        let over = runtime.block_on(tokio::time::timeout(TO_BE_ANSWERED, async {
+        let count = async {
             let mut over = 0;
             for (tenant, limits) in asked {
                 let largest = ledger.largest(tenant, LATELY).await?;
@@ -189,8 +189,8 @@ impl Reloader {
                 over += usize::from(!fits);
             }
             Ok::<_, LedgerError>(over)
-        }));
-        match over {
+        };
+        match runtime.block_on(async { tokio::time::timeout(TO_BE_ANSWERED, count).await }) {
             Ok(Ok(over)) => Some(format!(
                 "of {} with lowered limits, {over} stored more than that in the last hour",
                 asked.len()

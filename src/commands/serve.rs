@@ -9,6 +9,7 @@ use karbor_admission::config::{self, File, Loaded, Supervisor};
 use karbor_admission::demo::{self, StandIn};
 use karbor_admission::signals::Signals;
 use karbor_admission::telemetry::log;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::arguments::RunArguments;
 
@@ -16,6 +17,7 @@ use super::arguments::RunArguments;
 pub(crate) fn serve(arguments: &RunArguments) -> anyhow::Result<()> {
     let loaded = config::load_with_origins(arguments.file.config.as_deref(), config::variables())?;
     start_log(&loaded)?;
+    raise_limit_on_descriptors(&loaded);
     let supervisor =
         Supervisor::of_this_process().context("cannot take the sockets that were handed over")?;
     run(App::bind(loaded, Launch { beside: arguments.beside, supervisor })?)
@@ -56,6 +58,25 @@ fn start_log(loaded: &Loaded) -> anyhow::Result<()> {
         tracing::warn!(%warning, "the configuration has a doubtful setting");
     }
     Ok(())
+}
+
+/// Takes as many descriptors as the system lets us: shells hand on a limit that is meant for programs which cannot
+/// take more. Too few for all connections, and not even the admin side could accept.
+fn raise_limit_on_descriptors(loaded: &Loaded) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        // As before, where it may not be.
+        let _refused = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let config = &loaded.config;
+    // For clients, for requests under way to Karbor, and for everything else.
+    let to_karbor = config.server.workers.get() * config.upstream.places.most;
+    let needed = (config.server.max_connections + to_karbor) as u64 + 256;
+    if limit < needed {
+        let hint = "raise LimitNOFILE or ulimit -n, or lower server.max_connections";
+        tracing::warn!(limit, needed, hint, "there may be too few descriptors");
+    }
 }
 
 fn run(app: App) -> anyhow::Result<()> {

@@ -65,7 +65,9 @@ fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     paths.retain(|path| {
         // Editors leave hidden files behind.
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        !hidden && path.extension().is_some_and(|extension| extension == "toml")
+        // Reading anything but a file, a pipe for one, may never end; what is not there is told of.
+        let is_file = fs::metadata(path).map_or(true, |found| found.is_file() || found.is_dir());
+        !hidden && is_file && path.extension().is_some_and(|extension| extension == "toml")
     });
     paths.sort();
     Ok(paths)

@@ -142,8 +142,9 @@ struct Course {
     /// When the order to drain was seen.
     ordered: Option<Instant>,
     shutting: bool,
-    /// What the timer was set for: an incomplete head, whether an answer is owed, and whether the order was given.
-    waits_for: (Option<Instant>, bool, bool),
+    /// What the timer was set for: an incomplete head, a stall, whether an answer is owed, and whether the order was
+    /// given.
+    waits_for: (Option<Instant>, Option<Instant>, bool, bool),
 }
 
 impl Course {
@@ -174,7 +175,8 @@ impl Course {
         mut timer: Pin<&mut Sleep>,
         cx: &mut Context<'_>,
     ) -> Poll<End> {
-        let waits_for = (standing.head_since.get(), standing.is_busy(), self.ordered.is_some());
+        let stalled = standing.stalled_since.get();
+        let waits_for = (standing.head_since.get(), stalled, standing.is_busy(), self.ordered.is_some());
         if self.waits_for != waits_for {
             self.waits_for = waits_for;
             timer.as_mut().reset(due(standing, options, self.ordered).0);

@@ -217,7 +217,10 @@ impl<'a> Course<'a> {
     fn deadline(&self) -> Instant {
         let stalled = self.streams.stalled_since().map(|since| since + self.live.current().write_timeout);
         let farewell = self.ending.filter(|_| !self.streams.is_lingering()).zip(self.streams.idle_since());
-        let farewell = farewell.map(|(ending, idle)| ending.max(idle) + FAREWELL);
+        // What a client is slow to take is not the end yet.
+        let farewell = farewell.filter(|_| stalled.is_none());
+        let taken = self.streams.taken_at();
+        let farewell = farewell.map(|(ending, idle)| ending.max(idle).max(taken.unwrap_or(idle)) + FAREWELL);
         let idle = self.idle_until().filter(|_| self.ending.is_none());
         let later = Instant::now() + self.live.current().write_timeout;
         [stalled, farewell, idle].into_iter().flatten().fold(later, Instant::min)

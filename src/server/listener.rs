@@ -2,6 +2,7 @@
 //!
 //! Leaves accepting, and leaving without losing a connection, to `doors`.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -94,6 +95,21 @@ pub struct Bound {
     pub workers: Vec<Vec<Listener>>,
 }
 
+/// The unix sockets that another instance still has, and this one is to have in its place once nothing can keep it
+/// from serving any more.
+#[derive(Debug, Default)]
+pub struct Takeover(RefCell<Vec<(PathBuf, PathBuf)>>);
+
+impl Takeover {
+    /// From now on whoever connects comes to this instance. Who has connected already stays with the other.
+    ///
+    /// # Errors
+    /// When a socket cannot be put in the place of the other.
+    pub fn complete(self) -> io::Result<()> {
+        self.0.into_inner().into_iter().try_for_each(|(ready, path)| fs::rename(ready, path))
+    }
+}
+
 /// Binds every address for every worker; `beside` another instance's if need be. What `handed` has for an address,
 /// in the order of the addresses, is taken in place of binding it.
 ///
@@ -101,7 +117,7 @@ pub struct Bound {
 /// When one is taken or not ours.
 pub fn bind(
     options: &ServerOptions,
-    beside: bool,
+    beside: Option<&Takeover>,
     handed: Vec<Option<TcpListener>>,
 ) -> Result<Bound, BindError> {
     let workers = options.workers.get();
@@ -125,7 +141,7 @@ pub fn bind(
 pub(super) struct Site<'o> {
     pub(super) listen: &'o Listen,
     pub(super) unix_mode: u32,
-    pub(super) beside: bool,
+    pub(super) beside: Option<&'o Takeover>,
 }
 
 impl Site<'_> {
@@ -138,7 +154,7 @@ impl Site<'_> {
     ) -> io::Result<(Vec<Listener>, Listen)> {
         let listeners = match (self.listen, handed) {
             (Listen::Tcp(_), Some(socket)) => adopt(&socket, count),
-            (Listen::Tcp(address), None) => bind_tcp(*address, count, self.beside),
+            (Listen::Tcp(address), None) => bind_tcp(*address, count, self.beside.is_some()),
             (Listen::Unix(path), _) => bind_unix(path, self.unix_mode, count, self.beside),
         }?;
         let listen = listeners.first().map_or(Ok(self.listen.clone()), |first| first.listen(self.listen))?;
@@ -211,15 +227,15 @@ fn bound_buffers(socket: &Socket) -> io::Result<()> {
 
 /// A unix socket has no SO_REUSEPORT: the workers share one queue. A path leads to one socket alone, so another
 /// instance on the same is not joined but followed: it keeps who has connected by then.
-fn bind_unix(path: &Path, mode: u32, workers: usize, beside: bool) -> io::Result<Vec<Listener>> {
-    let follows = beside && fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let first = if follows {
+fn bind_unix(path: &Path, mode: u32, workers: usize, beside: Option<&Takeover>) -> io::Result<Vec<Listener>> {
+    let is_there = || fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let first = if let Some(takeover) = beside.filter(|_| is_there()) {
         let mut other = path.as_os_str().to_owned();
         other.push("~");
         let other = PathBuf::from(other);
         remove_stale(&other)?;
         let socket = listen_at(&other, mode)?;
-        fs::rename(&other, path)?;
+        takeover.0.borrow_mut().push((other, path.to_owned()));
         socket
     } else {
         remove_stale(path)?;

@@ -30,7 +30,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 pub use guard::InBody;
-pub use listener::{BindError, Bound, Listen, Listener, bind};
+pub use listener::{BindError, Bound, Listen, Listener, Takeover, bind};
 pub use room::Room;
 pub use side_door::{OpenSideDoor, SideDoor, Visitor};
 pub use stay::Stay;

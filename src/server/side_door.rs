@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::doors::Doors;
-use super::listener::{Listen, Listener, Site};
+use super::listener::{Listen, Listener, Site, Takeover};
 use super::socket::{Channel, Stream};
 use super::tls::{self, TlsOptions};
 
@@ -35,7 +35,7 @@ impl SideDoor {
     pub fn bind(
         listen: &Listen,
         unix_mode: u32,
-        beside: bool,
+        beside: Option<&Takeover>,
         handed: Option<TcpListener>,
     ) -> io::Result<Self> {
         let there = handed.as_ref().map(TcpListener::local_addr).transpose()?.map(Listen::Tcp);

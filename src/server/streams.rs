@@ -36,6 +36,8 @@ pub(super) struct Streams {
     idle_since: Cell<Instant>,
     /// Since when the client has not taken what was written.
     stalled_since: Cell<Option<Instant>>,
+    /// When the client last took what it had left untaken.
+    taken_at: Cell<Option<Instant>>,
     cut: Cell<bool>,
     /// Whether all is written, and the client has only to read it.
     lingers: Cell<bool>,
@@ -51,6 +53,7 @@ impl Default for Streams {
             abandoned: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
             stalled_since: Cell::new(None),
+            taken_at: Cell::new(None),
             cut: Cell::new(false),
             lingers: Cell::new(false),
             newest: RefCell::new(None),
@@ -87,6 +90,11 @@ impl Streams {
     /// Whether the client breaks off much more than it lets come to its end.
     pub(super) fn is_abused(&self) -> bool {
         self.abandoned.get() > self.finished.get() + ABANDONED
+    }
+
+    /// When the client last took what it had left untaken.
+    pub(super) fn taken_at(&self) -> Option<Instant> {
+        self.taken_at.get()
     }
 
     /// Whether all is written, and the client has only to read it.
@@ -264,7 +272,11 @@ impl Watched {
         let stalled = &self.streams.stalled_since;
         match &outcome {
             Poll::Pending => stalled.set(Some(stalled.get().unwrap_or_else(Instant::now))),
-            Poll::Ready(_) => stalled.set(None),
+            Poll::Ready(_) => {
+                if stalled.take().is_some() {
+                    self.streams.taken_at.set(Some(Instant::now()));
+                }
+            }
         }
         outcome
     }

@@ -54,6 +54,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             // A listener, and what is spoken on it.
             "server::Listen",
             "server::SideDoor",
+            "server::Takeover",
             "server::TlsError",
             "server::TlsOptions",
             "server::Visitor",

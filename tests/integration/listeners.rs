@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use karbor_admission::app::{App, AppError, Launch};
-use karbor_admission::server::{self, Listen};
+use karbor_admission::server::{self, Listen, Takeover};
 use tempfile::TempDir;
 
 use crate::support::{
@@ -126,11 +126,11 @@ fn ipv4_and_ipv6_share_a_port() {
     options.listen = vec![Listen::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)))];
     // Somebody else may have taken the port of IPv4.
     for _ in 0..20 {
-        let six = server::bind(&options, false, Vec::new()).unwrap();
+        let six = server::bind(&options, None, Vec::new()).unwrap();
         let [Listen::Tcp(address)] = six.addresses[..] else { panic!("{six:?}") };
         let four = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
         let both = server::ServerOptions { listen: vec![Listen::Tcp(four)], ..options.clone() };
-        if server::bind(&both, false, Vec::new()).is_ok() {
+        if server::bind(&both, None, Vec::new()).is_ok() {
             return;
         }
     }
@@ -147,9 +147,16 @@ fn a_unix_socket_passes_to_whoever_follows() {
     let mut stays = stays.client();
     stays.ask(&Request::new("GET", "/v1/p/plans"));
     let mut options = config(&[karbor.address], "", &settings).config.server;
-    assert!(server::bind(&options, false, Vec::new()).is_err());
+    assert!(server::bind(&options, None, Vec::new()).is_err());
     options.listen.remove(0);
-    let bound = server::bind(&options, true, Vec::new()).unwrap();
+    let comes = || Tunnel::to_unix(&path).client().ask(&Request::new("GET", "/v1/p/plans")).status;
+    let given_up = Takeover::default();
+    drop(server::bind(&options, Some(&given_up), Vec::new()).unwrap());
+    assert_eq!(comes(), 200, "a start that fails takes nothing");
+    let takeover = Takeover::default();
+    let bound = server::bind(&options, Some(&takeover), Vec::new()).unwrap();
+    assert_eq!(comes(), 200);
+    takeover.complete().unwrap();
     assert_eq!(stays.ask(&Request::new("GET", "/v1/p/plans")).status, 200);
     old.stop();
     std::os::unix::net::UnixStream::connect(&path).unwrap();

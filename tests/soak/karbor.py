@@ -30,10 +30,15 @@ class Store:
     def __init__(self):
         self.live = {}
         self.deleted = {}
+        # When each was created that is remembered, as a number.
+        self.born = {}
+        self.created = 0
 
     def create(self, project):
         made = str(uuid.uuid4())
         self.live.setdefault(project, {})[made] = "available"
+        self.created += 1
+        self.born[made] = self.created
         return made
 
     def status(self, project, one):
@@ -43,13 +48,15 @@ class Store:
         if self.live.get(project, {}).pop(one, None):
             self.deleted[one] = project
             if len(self.deleted) > REMEMBERED:
-                self.deleted.pop(next(iter(self.deleted)))
+                forgotten = next(iter(self.deleted))
+                del self.deleted[forgotten], self.born[forgotten]
 
     def page(self, project, limit, marker):
         """Ids of one page, and the marker of the next if there may be one."""
         ids = list(self.live.get(project, {}))
-        if marker in ids:
-            ids = ids[ids.index(marker) + 1 :]
+        if marker in self.born:
+            # Behind it, be it deleted meanwhile.
+            ids = [one for one in ids if self.born[one] > self.born[marker]]
         page = ids[:limit]
         return page, page[-1] if page and len(page) == limit else None
 
