@@ -5,7 +5,8 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Client, PATIENCE, PROJECT, Request, Stage, checkpoints, eventually, resident_bytes, stage, until_read,
+    Client, PATIENCE, PROJECT, Request, Scripted, Stage, TestApp, checkpoints, eventually, resident_bytes,
+    stage, until_read,
 };
 
 /// Of each kind. Both ends of every connection are descriptors of this process.
@@ -144,4 +145,29 @@ fn bodies_under_review_share_a_budget() {
     assert_eq!(stage.ask(&Request::new("GET", &checkpoints(PROJECT))).status, 200);
     drop((promised, held));
     eventually("there is room again", || stage.ask(&whole).status == 200);
+}
+
+/// A client that was slow to take its answer is idle like any other from then on.
+#[test]
+fn a_stall_that_is_over_leaves_nothing_behind() {
+    // More than the system takes, and no more beyond that than hyper does.
+    const BYTES: usize = 170_000;
+    let karbor = Scripted::new(|mut link| {
+        while link.request().is_some() {
+            link.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {BYTES}\r\n\r\n{}", "x".repeat(BYTES)));
+        }
+    });
+    let settings = "[server]\nkeep_alive_timeout = \"300ms\"\nwrite_timeout = \"1m\"";
+    let app = TestApp::before(karbor.address, settings);
+    let mut client = app.client();
+    socket2::SockRef::from(&client.wire.stream).set_recv_buffer_size(4096).unwrap();
+    client.send(&Request::new("GET", "/v1/p/plans").bytes());
+    karbor.until_seen(1);
+    // All of it is handed over, and most of it waits for the client.
+    app.until_counted("requests_in_flight", &[], 0.0);
+    assert_eq!(client.reply().text().len(), BYTES);
+    let read = Instant::now();
+    assert_eq!(client.wire.stream.read(&mut [0]).unwrap(), 0);
+    assert!(read.elapsed() < Duration::from_secs(20), "{:?}", read.elapsed());
+    app.stop();
 }

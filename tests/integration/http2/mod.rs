@@ -389,6 +389,38 @@ fn the_end_takes_no_part_of_an_answer_back() {
     app.stop();
 }
 
+/// One that takes its time over what was written to it: longer than a connection may say farewell for.
+#[test]
+fn the_end_waits_for_who_reads_slowly() {
+    const BYTES: usize = 300_000;
+    let gate = Gate::default();
+    let opens = gate.clone();
+    let karbor = Scripted::new(move |mut link| {
+        while link.request().is_some() {
+            opens.pass();
+            link.send(json_answer(&format!("[\"{}\"]", "x".repeat(BYTES))));
+        }
+    });
+    let app = TestApp::before(karbor.address, "");
+    let mut client = Frames::with_settings(app.address, &[(4, 1 << 20)]);
+    socket2::SockRef::from(&client.socket).set_recv_buffer_size(4096).unwrap();
+    client.write(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 20).to_be_bytes())).unwrap();
+    let get = frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", "/v1/p/plans", &[]));
+    client.write(&get).unwrap();
+    karbor.until_seen(1);
+    app.order();
+    let ping = client.until(PING).unwrap();
+    client.write(&frame(PING, 1, 0, &ping.payload)).unwrap();
+    gate.open();
+    std::thread::sleep(Duration::from_secs(3));
+    let mut read = 0;
+    while let Some(part) = client.until(DATA) {
+        read += part.payload.len();
+    }
+    assert_eq!(read, BYTES + 4);
+    app.stop();
+}
+
 #[test]
 fn an_idle_connection_is_told_to_end() {
     let karbor = karbor();
