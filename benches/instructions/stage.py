@@ -79,7 +79,9 @@ class Proxy:
         callgrind = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", "--separate-threads=yes",
                      "--compress-strings=no", f"--callgrind-out-file={self.folder}/counts"]
         command = [*callgrind, str(binary), "serve", "--config", str(config)]
-        self._process = subprocess.Popen(command, env={**os.environ, "GLIBC_TUNABLES": PLAIN_COPIES})
+        # Whoever names the program by a variable like its settings does not mean a setting.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("KARBOR_ADMISSION_")}
+        self._process = subprocess.Popen(command, env={**inherited, "GLIBC_TUNABLES": PLAIN_COPIES})
         self._dumps = 0
 
     def __enter__(self):

@@ -100,9 +100,11 @@ class Peer:
         self._command, self._cores = [word.format(file=file, folder=self.folder) for word in command], cores
 
     def __enter__(self):
+        # Whoever names the program by a variable like its settings does not mean a setting.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("KARBOR_ADMISSION_")}
         with open(self.folder / "log", "wb") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, preexec_fn=lambda: os.sched_setaffinity(0, self._cores)
+                self._command, stdout=log, stderr=log, env=inherited, preexec_fn=lambda: os.sched_setaffinity(0, self._cores)
             )
         deadline = time.monotonic() + PATIENCE
         while not listens(self.port):
