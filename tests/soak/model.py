@@ -102,7 +102,7 @@ class Book:
         self.line, self.reach, self.verdict = array.array("B"), array.array("B"), array.array("B")
         self.status, self.shown = array.array("H"), array.array("B")
         # Ids that the proxy gave to requests whose own it could not read.
-        self.given = set()
+        self.given = {}
         self.counts = collections.Counter()
         self.kinds = collections.Counter()
         # Project → checkpoint → map, of what must be there.
@@ -206,10 +206,9 @@ class Book:
             self.reach[number] = ONCE
         elif expect.code and expect.karbor:
             self.reach[number] = QUESTIONS
-        if expect.line == ONE_LINE and self.number_of(reply.request_id) != number and reply.request_id:
-            # Its own id was not read: the line stands under the one in the answer.
-            self.line[number] = NO_LINE
-            self.given.add(reply.request_id)
+        if expect.line == ONE_LINE and reply.request_id:
+            # Where its own id was not read, the line has only the one of the answer.
+            self.given[reply.request_id] = number
 
     @staticmethod
     def _is_excused(expect, reply, code, during):
