@@ -164,7 +164,8 @@ class Book:
     def cut(self, shot, begun, error):
         """Its connection ended without a whole answer."""
         during = self.weather.during(begun)
-        excused = shot.expect.karbor and error.begun and any(GRACE[kind].may_cut for kind in during)
+        # Begun for the proxy is not begun for the client: a head may be given up before it is written.
+        excused = shot.expect.karbor and any(GRACE[kind].may_cut for kind in during)
         # Half a head is no request, and the process that ends does not wait for the rest of it.
         excused |= shot.expect.code == "head-timeout" and "upgrade" in during
         if not excused:
