@@ -10,7 +10,7 @@ use super::names;
 use super::network;
 use super::problem::{Found, Problem};
 use super::settings::Settings;
-use super::written::{KeyPath, found};
+use super::written::KeyPath;
 use crate::admin::{AdminOptions, GuardError, Token, TokenSource};
 use crate::server::{ClientCertificates, Listen, TlsOptions};
 
@@ -132,7 +132,6 @@ pub(super) fn unusable(settings: &Settings, options: &AdminOptions, error: &Guar
 
 /// A problem with a setting, showing what stands there unless that is a secret.
 fn at(settings: &Settings, key: &str, text: String) -> Problem {
-    let path = KeyPath::of(key);
-    let value = path.find(settings.values()).filter(|_| key != TOKEN);
-    Problem::at(settings.origin(&path, None), &path, text).found(value.map_or(Found::Nothing, found))
+    let problem = settings.problem(key, text);
+    if key == TOKEN { problem.found(Found::Nothing) } else { problem }
 }

@@ -25,7 +25,7 @@ pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
     let trusted = settings.list("server.trusted_peers", network::trusted_peer);
     if said && trusted.is_ok_and(|trusted| trusted.is_empty()) {
         let text = "expected peers to believe in `server.trusted_peers`: nobody else may connect";
-        problems.push(at(settings, "server.proxy_protocol", text));
+        problems.push(settings.problem("server.proxy_protocol", text));
     }
     problems
 }
@@ -43,22 +43,18 @@ pub(super) fn warnings(settings: &Settings, config: &Config) -> Vec<Problem> {
     let all = || std::iter::once(&config.policy.default).chain(config.policy.tenants.values());
     let any = |wanted| all().any(|rules| Rule::ALL.iter().any(|rule| rules.stances.of(*rule) == wanted));
     if config.audit.sink == AuditSink::None && any(Enforcement::Observe) {
-        warnings.push(at(
-            settings,
-            "audit.file",
-            "what is observed is counted, but no audit line tells of it",
-        ));
+        warnings.push(
+            settings.problem("audit.file", "what is observed is counted, but no audit line tells of it"),
+        );
     }
     if config.proxy.enforced_from.is_some() && !any(Enforcement::Warn) {
-        warnings.push(at(
-            settings,
-            "policy.enforced_from",
-            "no rule is at \"warn\", so nobody is told the date",
-        ));
+        warnings.push(
+            settings.problem("policy.enforced_from", "no rule is at \"warn\", so nobody is told the date"),
+        );
     }
     if config.ledger.is_none() && all().any(|rules| !rules.quotas.is_unlimited()) {
         let text = "there are quotas, but without a ledger nothing is counted, and none has an effect";
-        warnings.push(at(settings, "ledger.url", text));
+        warnings.push(settings.problem("ledger.url", text));
     }
     warnings.extend(upstream::warnings(settings, &config.upstream));
     warnings.extend(ledger::warnings(settings));
@@ -66,15 +62,6 @@ pub(super) fn warnings(settings: &Settings, config: &Config) -> Vec<Problem> {
     warnings.extend(admin::warnings(settings));
     warnings.extend(memory::warning(settings, config));
     warnings
-}
-
-fn at(settings: &Settings, key: &str, text: &str) -> Problem {
-    let path = KeyPath::of(key);
-    let problem = Problem::at(settings.origin(&path, None), &path, text);
-    match path.find(settings.values()) {
-        Some(value) => problem.found(found(value)),
-        None => problem,
-    }
 }
 
 /// A limit on a part that is over the limit on the whole beside it can never bind.

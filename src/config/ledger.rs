@@ -11,7 +11,7 @@ use figment::value::Value;
 use super::names::{self, Word};
 use super::problem::{Found, Problem, Wrong};
 use super::settings::Settings;
-use super::written::{KeyPath, found};
+use super::written::KeyPath;
 use super::{kind, network};
 use crate::ledger::{Engine, LedgerOptions, MysqlOptions, MysqlTls, Password, PasswordSource};
 use crate::proxy::LedgerUse;
@@ -304,11 +304,7 @@ fn quota_tables(settings: &Settings) -> Vec<KeyPath> {
 
 /// A problem with a setting, showing what stands there unless that is a secret.
 fn at(settings: &Settings, key: &str, text: &str) -> Problem {
-    let path = KeyPath::of(key);
-    let shown = match path.find(settings.values()) {
-        Some(Value::String(..)) if key == "ledger.password" => Found::Nothing,
-        Some(value) => found(value),
-        None => Found::Nothing,
-    };
-    Problem::at(settings.origin(&path, None), &path, text).found(shown)
+    let problem = settings.problem(key, text);
+    let is_text = matches!(KeyPath::of(key).find(settings.values()), Some(Value::String(..)));
+    if is_text && key == "ledger.password" { problem.found(Found::Nothing) } else { problem }
 }

@@ -33,10 +33,16 @@ fn unix_path(path: &str) -> Result<PathBuf, Wrong> {
     if !path.starts_with('/') || path.ends_with('/') || path.contains('\0') {
         return Err(Wrong::expected("unix: and an absolute path").with_hint(FORM));
     }
+    bound_socket_path(path)?;
+    Ok(path.into())
+}
+
+/// A unix socket has no longer name, be it ours or another's.
+pub(super) fn bound_socket_path(path: &str) -> Result<(), Wrong> {
     if path.len() > SOCKET_PATH_BYTES {
         return Err(Wrong::expected(format!("a path of at most {SOCKET_PATH_BYTES} bytes")));
     }
-    Ok(path.into())
+    Ok(())
 }
 
 /// The mode of a file: octal digits.

@@ -12,7 +12,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use toml_edit::{ImDocument, Item, TableLike};
 
 use super::kind;
-use super::problem::{Origin, Problem, Wrong};
+use super::problem::{Found, Origin, Problem, Wrong};
 use super::written::{KeyPath, found};
 
 /// The merged settings.
@@ -47,6 +47,13 @@ impl Settings {
     pub(super) fn origin(&self, path: &KeyPath, index: Option<usize>) -> Origin {
         let layer = self.layers.iter().rev().find(|layer| path.find(&layer.values).is_some());
         layer.map_or(Origin::Default, |layer| layer.origin(path, index))
+    }
+
+    /// A problem with the setting of that key, showing what stands there.
+    pub(super) fn problem(&self, key: &str, text: impl Into<Box<str>>) -> Problem {
+        let path = KeyPath::of(key);
+        let shown = path.find(&self.values).map_or(Found::Nothing, found);
+        Problem::at(self.origin(&path, None), &path, text).found(shown)
     }
 
     /// What `read` makes of the value at `path`; none if there is none.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::names::{self, Word};
 use super::problem::Problem;
 use super::settings::Settings;
-use super::written::{KeyPath, found};
+use super::written::KeyPath;
 use super::{kind, names::file};
 use crate::server::{ClientCertificates, TlsError, TlsOptions};
 
@@ -51,7 +51,7 @@ pub(super) fn problems(settings: &Settings) -> Option<Problem> {
     if certificates != keys {
         let text = format!("expected as many as `server.tls.certificates` has: {certificates}");
         let hint = "a file that holds both is named in both";
-        return Some(at(settings, "server.tls.keys", text).hint(Some(hint.to_owned())));
+        return Some(settings.problem("server.tls.keys", text).hint(Some(hint.to_owned())));
     }
     let clients: ClientCertificates = settings.text("server.tls.client_certificates", names::word).ok()?;
     let has_ca = KeyPath::of("server.tls.client_ca").find(settings.values()).is_some();
@@ -66,7 +66,7 @@ pub(super) fn problems(settings: &Settings) -> Option<Problem> {
         _ if !has_ca => ("server.tls.client_certificates", "expected `server.tls.client_ca` beside it"),
         _ => return None,
     };
-    Some(at(settings, key, text.to_owned()))
+    Some(settings.problem(key, text.to_owned()))
 }
 
 /// The problem with a file that the server would need.
@@ -78,14 +78,5 @@ pub(super) fn unusable(settings: &Settings, options: &TlsOptions, error: &TlsErr
         Some(_) => "server.tls.keys",
         None => "server.tls.certificates",
     };
-    at(settings, setting, format!("{error}{reason}")).hint(error.hint().map(str::to_owned))
-}
-
-fn at(settings: &Settings, key: &str, text: String) -> Problem {
-    let path = KeyPath::of(key);
-    let problem = Problem::at(settings.origin(&path, None), &path, text);
-    match path.find(settings.values()) {
-        Some(value) => problem.found(found(value)),
-        None => problem,
-    }
+    settings.problem(setting, format!("{error}{reason}")).hint(error.hint().map(str::to_owned))
 }

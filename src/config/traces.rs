@@ -10,7 +10,7 @@ use http::uri::PathAndQuery;
 use super::problem::{Problem, Wrong};
 use super::settings::Settings;
 use super::upstream::{endpoint, target};
-use super::written::{KeyPath, found};
+use super::written::KeyPath;
 use super::{kind, names};
 use crate::otlp::{BUILT, OtlpOptions};
 use crate::upstream::Endpoint;
@@ -54,7 +54,8 @@ pub(super) fn options(settings: &Settings) -> Result<Option<OtlpOptions>, Proble
 pub(super) fn problems(settings: &Settings) -> Option<Problem> {
     let named = settings.text(ENDPOINT, collector).ok()?.is_some();
     (named && !BUILT).then(|| {
-        at(settings, ENDPOINT, "expected \"\": this build exports no traces")
+        settings
+            .problem(ENDPOINT, "expected \"\": this build exports no traces")
             .hint(Some("build it with `cargo build --release --features otlp`".to_owned()))
     })
 }
@@ -63,14 +64,5 @@ pub(super) fn problems(settings: &Settings) -> Option<Problem> {
 pub(super) fn warnings(settings: &Settings, options: Option<&OtlpOptions>) -> Option<Problem> {
     let used = options.is_some_and(|options| options.endpoint.is_secure());
     let named = KeyPath::of(CA_FILE).find(settings.values()).is_some();
-    (named && !used).then(|| at(settings, CA_FILE, "has no effect, as `traces.endpoint` is not https://"))
-}
-
-fn at(settings: &Settings, key: &str, text: &str) -> Problem {
-    let path = KeyPath::of(key);
-    let problem = Problem::at(settings.origin(&path, None), &path, text);
-    match path.find(settings.values()) {
-        Some(value) => problem.found(found(value)),
-        None => problem,
-    }
+    (named && !used).then(|| settings.problem(CA_FILE, "has no effect, as `traces.endpoint` is not https://"))
 }

@@ -11,7 +11,7 @@ use http::uri::PathAndQuery;
 use super::network::{host_and_port, port_or};
 use super::problem::{Found, Problem, Wrong};
 use super::settings::Settings;
-use super::written::{KeyPath, found, shown};
+use super::written::{KeyPath, shown};
 use super::{kind, names, network};
 use crate::server::Listen;
 use crate::upstream::{EjectionRules, Endpoint, Identity, Places, ProbeOptions, TlsFiles, UpstreamOptions};
@@ -19,8 +19,6 @@ use crate::upstream::{EjectionRules, Endpoint, Identity, Places, ProbeOptions, T
 /// The ports of endpoints that name none.
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
-/// What a unix socket's address may have at most, on Linux.
-const SOCKET_PATH_BYTES: usize = 107;
 
 /// Where Karbor listens: `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:/PATH`.
 pub(super) fn endpoint(text: &str) -> Result<Endpoint, Wrong> {
@@ -77,9 +75,7 @@ fn socket(path: &str) -> Result<PathBuf, Wrong> {
             Wrong::expected("a path that begins with a slash").with_hint("\"unix:/run/karbor/api.sock\"")
         );
     }
-    if path.len() > SOCKET_PATH_BYTES {
-        return Err(Wrong::expected(format!("a path of at most {SOCKET_PATH_BYTES} bytes")));
-    }
+    network::bound_socket_path(path)?;
     names::file(path).map(PathBuf::from)
 }
 
@@ -206,7 +202,7 @@ pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
         ("upstream.key_file", "upstream.certificate_file"),
     ] {
         if is_set(one) && !is_set(other) {
-            problems.push(at(settings, one, &format!("expected `{other}` too")));
+            problems.push(settings.problem(one, format!("expected `{other}` too")));
         }
     }
     problems
@@ -220,16 +216,14 @@ pub(super) fn warnings(settings: &Settings, options: &UpstreamOptions) -> Vec<Pr
             ["upstream.ca_file", "upstream.certificate_file", "upstream.key_file", "upstream.server_name"]
         {
             if KeyPath::of(key).find(settings.values()).is_some() {
-                warnings.push(at(settings, key, "has no effect, as no endpoint is https://"));
+                warnings.push(settings.problem(key, "has no effect, as no endpoint is https://"));
             }
         }
     }
     if options.ejection.first > options.ejection.most {
-        warnings.push(at(
-            settings,
-            "upstream.eject_for",
-            "never holds, as `upstream.eject_for_most` is shorter",
-        ));
+        warnings.push(
+            settings.problem("upstream.eject_for", "never holds, as `upstream.eject_for_most` is shorter"),
+        );
     }
     warnings
 }
@@ -237,7 +231,7 @@ pub(super) fn warnings(settings: &Settings, options: &UpstreamOptions) -> Vec<Pr
 /// The problem with what TLS needs, if there is one.
 pub(super) fn unusable(settings: &Settings, error: &crate::upstream::TlsError) -> Problem {
     let reason = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
-    at(settings, error.setting(), &format!("{error}{reason}")).hint(Some(error.hint().to_owned()))
+    settings.problem(error.setting(), format!("{error}{reason}")).hint(Some(error.hint().to_owned()))
 }
 
 /// Endpoints that are ours, or that stand there twice.
@@ -279,10 +273,4 @@ fn reaches(endpoint: &Endpoint, listen: &Listen) -> bool {
         listen.is_ipv4() == address.is_ipv4() && (listen.ip() == address || everywhere)
     };
     listen.port() == port && address.is_some_and(meets)
-}
-
-fn at(settings: &Settings, key: &str, text: &str) -> Problem {
-    let path = KeyPath::of(key);
-    let shown = path.find(settings.values()).map_or(Found::Nothing, found);
-    Problem::at(settings.origin(&path, None), &path, text).found(shown)
 }

@@ -80,7 +80,7 @@ fn what_is_wrong_changes_nothing() {
 fn what_needs_a_restart_changes_nothing() {
     check_refused("[limits]\nentries = 2\n[server]\nworkers = 2", "needs-restart");
     check_refused("[limits]\nentries = 2\n[server]\nlisten = \"127.0.0.1:1\"", "needs-restart");
-    check_refused("[limits]\nentries = 2\n[ledger]\nurl = \"sqlite:/tmp/x\"", "needs-restart");
+    check_refused("[limits]\nentries = 2\n[ledger]\nurl = \"sqlite:elsewhere\"", "needs-restart");
 }
 
 #[test]

@@ -13,7 +13,6 @@ use super::Config;
 use super::kind;
 use super::problem::Problem;
 use super::settings::Settings;
-use super::written::{KeyPath, found};
 use crate::policy::Bound;
 
 const KIB: u64 = 1 << 10;
@@ -111,12 +110,7 @@ pub(super) fn warning(settings: &Settings, config: &Config) -> Option<Problem> {
     );
     let hint = "raise the limit, or lower server.max_connections, server.body_budget, server.max_head or \
                 audit.queue_lines";
-    let path = KeyPath::of(MAX_CONNECTIONS);
-    let problem = Problem::at(settings.origin(&path, None), &path, text).hint(Some(hint.to_owned()));
-    Some(match path.find(settings.values()) {
-        Some(value) => problem.found(found(value)),
-        None => problem,
-    })
+    Some(settings.problem(MAX_CONNECTIONS, text).hint(Some(hint.to_owned())))
 }
 
 fn is_auto(settings: &Settings, key: &str) -> bool {
