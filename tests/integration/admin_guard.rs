@@ -75,7 +75,7 @@ fn a_unix_socket_is_for_whoever_may_write_to_it() {
 fn a_token_is_asked_for_and_a_reload_takes_another() {
     let (karbor, folder) = (karbor(), folder());
     let settings = format!("[admin]\n{}", token_file(folder.path()));
-    let app = TestApp::of_file(karbor.address, &settings);
+    let app = TestApp::watching(karbor.address, &settings);
     let ask = |request: Request| Client::to(app.admin).ask(&request);
     for path in ["/", "/status", "/config", "/metrics", "/nothing"] {
         check_refused(&ask(get(path)));

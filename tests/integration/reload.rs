@@ -80,13 +80,13 @@ fn what_is_wrong_changes_nothing() {
 fn what_needs_a_restart_changes_nothing() {
     check_refused("[limits]\nentries = 2\n[server]\nworkers = 2", "needs-restart");
     check_refused("[limits]\nentries = 2\n[server]\nlisten = \"127.0.0.1:1\"", "needs-restart");
-    check_refused("[limits]\nentries = 2\n[ledger]\nurl = \"sqlite:elsewhere\"", "needs-restart");
+    check_refused("[limits]\nentries = 2\n[ledger]\nurl = \"sqlite:/elsewhere.db\"", "needs-restart");
 }
 
 #[test]
 fn a_change_of_the_file_is_a_reload() {
     let karbor = karbor();
-    let app = TestApp::of_file(karbor.address, "[limits]\nentries = 1");
+    let app = TestApp::watching(karbor.address, "[limits]\nentries = 1");
     app.client().ask(&two_entries()).own_fault(413);
     app.rewrite("[limits]\nentries = 2");
     app.until_counted("config_reloads_total", &[("outcome", "applied")], 1.0);
@@ -168,8 +168,7 @@ fn under_load_no_request_fails_and_none_is_judged_by_a_mixture() {
     const CLIENTS: usize = 6;
     const RELOADS: usize = 100;
     let karbor = karbor();
-    // The watch would take some of the changes before they are asked for.
-    let rest = "[reload]\nwatch = false\n[server]\nworkers = 2";
+    let rest = "[server]\nworkers = 2";
     let app = TestApp::of_file(karbor.address, &format!("{}\n{rest}", POLICIES[0].0));
     let (ended, tally) = (Arc::new(AtomicBool::new(false)), Arc::new(Tally::default()));
     let clients: Vec<_> = (0..CLIENTS)

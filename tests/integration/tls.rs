@@ -263,7 +263,7 @@ fn a_reload_takes_certificates_anew_or_not_at_all() {
 #[test]
 fn a_certificate_that_a_refused_configuration_names_is_looked_for() {
     let (karbor, authority, folder) = (karbor(), Authority::new(), tempfile::tempdir().unwrap());
-    let app = TestApp::of_file(karbor.address, "");
+    let app = TestApp::watching(karbor.address, "");
     let [certificate, key] = ["api.crt", "api.key"].map(|name| folder.path().join("later").join(name));
     app.rewrite(&section(&certificate, &key));
     app.until_counted("config_reloads_total", &[("outcome", "invalid")], 1.0);

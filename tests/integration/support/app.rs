@@ -95,12 +95,23 @@ impl TestApp {
         Self::start(config, audit_file, None)
     }
 
-    /// Before that Karbor, its configuration in a file, with these settings in a drop-in beside it.
+    /// Before that Karbor, its configuration in a file, with these settings in a drop-in beside it. It is read
+    /// again when that is wished, and at no other time.
     pub(crate) fn of_file(upstream: SocketAddr, settings: &str) -> Self {
+        Self::of_files(upstream, settings, false)
+    }
+
+    /// As [`Self::of_file`], and a change of its files is a reload too.
+    pub(crate) fn watching(upstream: SocketAddr, settings: &str) -> Self {
+        Self::of_files(upstream, settings, true)
+    }
+
+    fn of_files(upstream: SocketAddr, settings: &str, watch: bool) -> Self {
         let audit_file = audit_file();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("k.toml");
-        fs::write(&path, base(&[upstream], audit_file.to_str().unwrap())).unwrap();
+        let base = base(&[upstream], audit_file.to_str().unwrap());
+        fs::write(&path, format!("{base}[reload]\nwatch = {watch}\n")).unwrap();
         fs::create_dir(folder.path().join("k.toml.d")).unwrap();
         fs::write(folder.path().join(DROP_IN), settings).unwrap();
         let loaded = config::load_with_origins(Some(&path), []).unwrap_or_else(|errors| panic!("{errors}"));
