@@ -18,11 +18,11 @@ fn unsound() -> Vec<(&'static str, Vec<String>)> {
         ("traceparent", vec![traceparent().to_uppercase()]),
         ("traceparent", vec![format!("{}-{long}", traceparent())]),
         ("traceparent", vec![format!("00-{}-{PARENT}-01", "0".repeat(32))]),
-        ("traceparent", vec!["00-caf\u{e9}\u{1f600}-\"},{\"verdict\":\"admitted".to_owned()]),
+        ("traceparent", vec!["00-jos\u{e9}\u{1f600}-\"},{\"verdict\":\"admitted".to_owned()]),
         ("X-Openstack-Request-Id", vec![ID.to_owned(), ID.to_owned()]),
         ("X-Openstack-Request-Id", vec![format!("{ID}{long}")]),
         ("X-Openstack-Request-Id", vec![ID.to_uppercase()]),
-        ("X-Openstack-Request-Id", vec!["req-caf\u{e9}".to_owned()]),
+        ("X-Openstack-Request-Id", vec!["req-jos\u{e9}".to_owned()]),
     ]
 }
 
@@ -113,5 +113,6 @@ fn nothing_unsound_is_believed_or_written_down() {
     assert_eq!(judged.count(), unsound().len());
     let text = stage.app.audit_text();
     assert!(text.lines().all(|line| line.len() < 1000), "{text}");
-    assert!(!text.contains("aaaaaaaa") && !text.contains("caf"), "{text}");
+    // No letters of a digit: ids of our own stand there too.
+    assert!(!text.contains("aaaaaaaa") && !text.contains("jos"), "{text}");
 }
