@@ -2,9 +2,10 @@
 //!
 //! Leaves to `proxy` which status and which words.
 
-use serde::Serialize;
+use super::form::Form;
 
-use super::ascii;
+/// As much as most bodies take.
+const BODY_BYTES: usize = 1024;
 
 /// A fault: one object under the one name that its status has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct Fault<'a> {
 }
 
 /// One broken rule, for programs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detail<'a> {
     /// The stable code of the rule.
     pub rule: &'a str,
@@ -35,7 +36,6 @@ pub struct Detail<'a> {
     /// What is allowed, in the same unit.
     pub allowed: Option<u64>,
     /// The quota it is about, as the configuration names it; left out where it is about none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<&'a str>,
     /// What was found, or would be right.
     pub hint: Option<&'a str>,
@@ -72,33 +72,36 @@ impl<'a> Fault<'a> {
     /// `application/json`, in lower case.
     #[must_use]
     pub fn to_body(&self) -> Vec<u8> {
-        let message = self.message.replace(char::is_control, " ");
-        let has_details = !self.details.is_empty() || self.left_out > 0;
-        let body = Body {
-            code: self.status,
-            message: &message,
-            hint: self.hint,
-            details: has_details.then_some(&self.details),
-            left_out: has_details.then_some(self.left_out),
-        };
-        let mut text = format!("{{\"{}\":", fault_name(self.status)).into_bytes();
-        // Strings and numbers in memory: writing them cannot fail.
-        let _written = ascii::write(&mut text, &body);
-        text.push(b'}');
-        text
+        let mut form = Form::new(BODY_BYTES);
+        form.object(fault_name(self.status), |form| self.write(form));
+        form.close()
+    }
+
+    fn write(&self, form: &mut Form) {
+        // Most are, and then there is nothing to replace.
+        let is_printable = self.message.bytes().fold(true, |all, byte| all & (b' '..0x7f).contains(&byte));
+        let replaced = (!is_printable).then(|| self.message.replace(char::is_control, " "));
+        form.text("message", replaced.as_deref().unwrap_or(self.message));
+        form.number("code", Some(self.status.into()));
+        form.text("hint", self.hint);
+        if !self.details.is_empty() || self.left_out > 0 {
+            form.list("details", &self.details, |form, detail| detail.write(form));
+            form.number("left_out", Some(self.left_out));
+        }
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    message: &'a str,
-    code: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<&'a Vec<Detail<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    left_out: Option<u64>,
+impl Detail<'_> {
+    fn write(&self, form: &mut Form) {
+        form.text("rule", self.rule);
+        form.text("enforcement", self.enforcement);
+        form.text_or_null("key", self.key);
+        form.number_or_null("measured", self.measured);
+        form.number_or_null("allowed", self.allowed);
+        form.text("quota", self.quota);
+        form.text_or_null("hint", self.hint);
+        form.text("message", &*self.message);
+    }
 }
 
 #[cfg(test)]

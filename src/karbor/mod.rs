@@ -7,6 +7,7 @@ pub mod answer;
 pub mod ascii;
 pub mod fault;
 pub mod filter;
+pub mod form;
 pub mod request;
 pub mod request_id;
 pub mod route;

@@ -5,9 +5,11 @@
 
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
+use std::io::Write as _;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use super::form::Form;
+use crate::karbor::form::{Form, write_digits};
 use crate::karbor::request_id::GlobalRequestId;
 use crate::karbor::route::RouteKind;
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
@@ -16,6 +18,9 @@ use crate::wire::{Origin, Refusal, SpanId, TraceId};
 
 /// The version of the format, in every line as `v`. Fields may be added within a version.
 pub const FORMAT_VERSION: u8 = 1;
+
+/// As much as most lines take.
+const LINE_BYTES: usize = 768;
 
 /// The most bytes of a text that the client chose.
 const TEXT_BYTES: usize = 256;
@@ -144,7 +149,7 @@ pub struct AuditLine<'a> {
 impl AuditLine<'_> {
     /// The line with its line end. With `digest`, keys stand as digests.
     pub(super) fn to_json(&self, digest: Option<&RandomState>) -> Vec<u8> {
-        let mut form = Form::new();
+        let mut form = Form::new(LINE_BYTES);
         self.write_request(&mut form);
         self.write_verdict(&mut form, digest);
         self.write_answer(&mut form);
@@ -162,7 +167,7 @@ impl AuditLine<'_> {
         form.id("trace_id", self.trace_id);
         form.id("span_id", self.span_id);
         form.id("parent_span_id", self.parent_span_id);
-        form.origin("peer", self.peer);
+        form.field("peer", |out| write_origin(out, self.peer));
         form.text("client_certificate", self.certificate.map(cut));
         form.text("tenant", self.tenant.map(|tenant| cut(tenant.as_str())));
         form.text("provider", self.provider.map(|provider| cut(provider.as_str())));
@@ -198,8 +203,10 @@ impl AuditLine<'_> {
         form.number("upstream_status", self.upstream_status.map(u64::from));
         form.flag("outcome_unknown", Some(self.outcome_unknown));
         form.flag("client_left", Some(self.client_left));
-        form.seconds("duration_seconds", Some(self.duration));
-        form.seconds("upstream_seconds", self.upstream);
+        form.field("duration_seconds", |out| write_seconds(out, self.duration));
+        if let Some(upstream) = self.upstream {
+            form.field("upstream_seconds", |out| write_seconds(out, upstream));
+        }
     }
 }
 
@@ -216,6 +223,35 @@ fn write_broken(form: &mut Form, violation: &Violation, digest: Option<&RandomSt
     form.number("allowed", violation.allowed);
 }
 
+fn write_origin(out: &mut Vec<u8>, origin: Origin) {
+    out.push(b'"');
+    match origin.address() {
+        Some(IpAddr::V4(address)) => {
+            for (at, octet) in address.octets().into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b'.');
+                }
+                write_digits(out, octet.into());
+            }
+        }
+        // In memory: writing cannot fail.
+        _ => drop(write!(out, "{origin}")),
+    }
+    out.push(b'"');
+}
+
+/// Seconds, to whole microseconds: more digits would be noise.
+fn write_seconds(out: &mut Vec<u8>, duration: Duration) {
+    write_digits(out, duration.as_secs());
+    let mut micros = duration.subsec_micros();
+    let mut text = *b".000000";
+    for place in text[1..].iter_mut().rev() {
+        *place = b"0123456789"[(micros % 10) as usize];
+        micros /= 10;
+    }
+    out.extend_from_slice(&text);
+}
+
 /// RFC 3339 in UTC, with milliseconds. A clock outside of the years 1970 to 9999 counts as their nearest end.
 fn timestamp(time: SystemTime) -> impl Display {
     let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
@@ -224,4 +260,32 @@ fn timestamp(time: SystemTime) -> impl Display {
 
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES)]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(write: impl FnOnce(&mut Vec<u8>), expected: Value) {
+        let mut out = Vec::new();
+        write(&mut out);
+        assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), expected);
+    }
+
+    #[test]
+    fn origins_and_times() {
+        for origin in [
+            Origin::from(IpAddr::from([0, 10, 255, 1])),
+            Origin::from(IpAddr::from([1, 0, 0, 0, 0, 0, 0, 2_u16])),
+            Origin::Unix,
+        ] {
+            check(|out| write_origin(out, origin), json!(origin.to_string()));
+        }
+        for (micros, seconds) in [(0, 0.0), (1, 0.000_001), (1_020_300, 1.0203), (60_999_999, 60.999_999)] {
+            check(|out| write_seconds(out, Duration::from_micros(micros)), json!(seconds));
+        }
+    }
 }

@@ -4,7 +4,6 @@
 //! writes them (`writer`) to a file or standard output (`sink`). What a line holds is in `line`, and for
 //! auditors in `docs/audit.md`. Leaves filling a line in to the exchange.
 
-mod form;
 mod latest;
 mod line;
 mod sink;
