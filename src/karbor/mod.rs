@@ -8,6 +8,7 @@ pub mod ascii;
 pub mod fault;
 pub mod filter;
 pub mod form;
+mod json;
 pub mod request;
 pub mod request_id;
 pub mod route;

@@ -99,13 +99,14 @@ pub fn is_name(text: &str) -> bool {
 }
 
 pub(super) fn is_application(text: &str) -> bool {
-    let joins = |byte: u8| matches!(byte, b'-' | b'.' | b'_');
-    let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || joins(byte);
-    let bytes = text.as_bytes();
     // No group is empty: none of those that join stands at an end, or beside another.
-    let apart = |pair: &[u8]| !(joins(pair[0]) && joins(pair[1]));
-    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
-    bytes.iter().all(|&byte| sound(byte)) && !joins(first) && !joins(last) && bytes.windows(2).all(apart)
+    let (mut sound, mut joined) = (true, true);
+    for &byte in text.as_bytes() {
+        let joins = is(byte, JOINS);
+        sound &= is(byte, OF_APPLICATION) & !(joins & joined);
+        joined = joins;
+    }
+    sound && !joined
 }
 
 /// Why `name` is none. Its characters are those that Karbor takes (facts, section 3), less the newline
@@ -113,16 +114,40 @@ pub(super) fn is_application(text: &str) -> bool {
 fn name_flaw(name: &str) -> Option<Flaw> {
     if name.is_empty() {
         Some(Flaw::EmptyName)
-    } else if !name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.' | b'#' | b' '))
-    {
+    } else if !name.bytes().fold(true, |sound, byte| sound & is(byte, OF_NAME)) {
         Some(Flaw::NameCharacter)
     } else if name.starts_with(' ') || name.ends_with(' ') {
         Some(Flaw::NameSpace)
     } else {
         None
     }
+}
+
+const OF_NAME: u8 = 1;
+const OF_APPLICATION: u8 = 2;
+const JOINS: u8 = 4;
+
+/// Which sets each byte is in.
+static CLASSES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        let joins = matches!(byte, b'-' | b'.' | b'_');
+        let mut sets = if joins { JOINS } else { 0 };
+        if byte.is_ascii_alphanumeric() || joins || matches!(byte, b':' | b'#' | b' ') {
+            sets |= OF_NAME;
+        }
+        if byte.is_ascii_lowercase() || byte.is_ascii_digit() || joins {
+            sets |= OF_APPLICATION;
+        }
+        table[byte as usize] = sets;
+        byte += 1;
+    }
+    table
+};
+
+fn is(byte: u8, class: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
 }
 
 #[cfg(test)]

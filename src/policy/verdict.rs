@@ -187,6 +187,9 @@ impl Violations {
 
     /// Adds what an earlier judgement on the same request noted.
     pub fn absorb(&mut self, other: Violations) {
+        if other.is_empty() {
+            return;
+        }
         self.list.extend(other.list);
         self.list.sort_by_key(|violation| violation.rule);
         self.left_out += other.left_out;

@@ -225,6 +225,8 @@ fn shows_a_key_that_would_be_right() {
     check(&"k".repeat(64), &format!("for example 'x-myapp--{}'", "k".repeat(64)));
     check(&"k".repeat(65), "for example 'x-myapp--note'");
     check("karbor_trigger_id", "did you mean 'karbor-trigger-id'?");
+    // As far away as may be, with three letters that it has nowhere else.
+    check("qarbur-created-bz", "did you mean 'karbor-created-by'?");
     check("Karbor-Created-By", "did you mean 'karbor-created-by'?");
     check("Karbor-site", "did you mean 'karbor-site'?");
     check("X-Acme--Tier", "did you mean 'x-acme--tier'?");

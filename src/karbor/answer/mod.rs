@@ -39,7 +39,7 @@ pub fn provider_of_plan(body: &[u8]) -> Option<ProviderId> {
     plain_member(body, ["plan", "provider_id"]).map(ProviderId::new)
 }
 
-fn plain_member(body: &[u8], path: [&'static str; 2]) -> Option<Box<str>> {
+fn plain_member(body: &[u8], path: [&str; 2]) -> Option<Box<str>> {
     let text = member::text_at(body, path)?;
     is_plain_id(&text).then(|| text.into())
 }

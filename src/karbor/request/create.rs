@@ -4,12 +4,10 @@
 
 use std::borrow::Cow;
 
-use serde::de::MapAccess;
-
-use super::json::{self, Context, Member, Members, Reader, Value};
-use super::keys::Keys;
+use super::json::{self, Context, Member, Members, Nested, Object, Value};
 use super::{ExtraInfo, Finding, Form, Kind, SetAside, Shape};
 use crate::karbor::is_plain_id;
+use crate::karbor::json::Read;
 
 /// A creation, as far as it could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +36,11 @@ pub struct CreateRead<'b> {
 /// Reads the body of a creation.
 #[must_use]
 pub fn read_create(body: &[u8], shape: Shape, max_depth: usize) -> CreateRead<'_> {
-    let mut context = Context::new(max_depth);
     let mut document = Document::default();
-    let value = json::read(body, &mut context, Top { document: &mut document, shape });
-    let request = value.and_then(|value| document.conclude(&mut context, shape, value.kind()));
-    CreateRead { findings: context.findings, request }
+    let top = Top { document: &mut document, shape };
+    let (value, mut findings) = json::read(body, Context::new(body, max_depth), top);
+    let request = value.and_then(|value| document.conclude(&mut findings, shape, value.kind()));
+    CreateRead { findings, request }
 }
 
 /// What the outermost object has.
@@ -64,29 +62,34 @@ struct Draft<'b> {
 
 impl<'b> Document<'b> {
     /// Which form it is can be told only at the end: `checkpoint` may be the last member.
-    fn conclude(self, context: &mut Context<'b>, shape: Shape, kind: Kind) -> Option<CreateRequest<'b>> {
+    fn conclude(
+        self,
+        findings: &mut Vec<Finding<'b>>,
+        shape: Shape,
+        kind: Kind,
+    ) -> Option<CreateRequest<'b>> {
         if kind != Kind::Object {
-            context.malformed(format!("the document is {kind}, not an object"));
+            malformed(findings, format!("the document is {kind}, not an object"));
             return None;
         }
         let (form, draft) = if self.has_checkpoint {
             if self.flat.plan_id.is_some() {
-                context.unknown("plan_id".into());
+                unknown(findings, "plan_id".into());
             }
             if self.flat.has_map {
-                context.unknown("extra-info".into());
+                unknown(findings, "extra-info".into());
             }
             (Form::Wrapped, self.wrapped?)
         } else if shape == Shape::Either {
             (Form::Flat, self.flat)
         } else {
-            context.malformed("'checkpoint' is missing");
+            malformed(findings, "'checkpoint' is missing");
             return None;
         };
         if shape == Shape::Either {
-            context.require_plan_id(draft.plan_id.as_ref());
+            require_plan_id(findings, draft.plan_id.as_ref());
         }
-        let nothing_lost = context.findings.is_empty();
+        let nothing_lost = findings.is_empty();
         let (plan_id, whole) = match draft.plan_id {
             Some(Value::Text(text)) => (Some(text), nothing_lost),
             Some(Value::Other(_)) => (None, false),
@@ -97,30 +100,28 @@ impl<'b> Document<'b> {
     }
 }
 
-impl<'b> Context<'b> {
-    fn malformed(&mut self, reason: impl Into<Cow<'static, str>>) {
-        self.findings.push(Finding::Malformed { position: None, reason: reason.into() });
-    }
+fn malformed(findings: &mut Vec<Finding<'_>>, reason: impl Into<Cow<'static, str>>) {
+    findings.push(Finding::Malformed { position: None, reason: reason.into() });
+}
 
-    fn unknown(&mut self, key: Cow<'b, str>) {
-        let hint = match &*key {
-            "extra_info" => Some("requests spell it 'extra-info'"),
-            "plan_id" | "extra-info" => Some("it belongs inside 'checkpoint'"),
-            _ => None,
-        };
-        self.findings.push(Finding::UnknownMember { key, hint });
-    }
+fn unknown<'b>(findings: &mut Vec<Finding<'b>>, key: Cow<'b, str>) {
+    let hint = match &*key {
+        "extra_info" => Some("requests spell it 'extra-info'"),
+        "plan_id" | "extra-info" => Some("it belongs inside 'checkpoint'"),
+        _ => None,
+    };
+    findings.push(Finding::UnknownMember { key, hint });
+}
 
-    /// The short form asks Karbor for the plan, so its id becomes a path segment.
-    fn require_plan_id(&mut self, plan_id: Option<&Value<'b>>) {
-        match plan_id {
-            None => self.malformed("'plan_id' is missing"),
-            Some(Value::Other(kind)) => self.malformed(format!("'plan_id' is {kind}, not a string")),
-            Some(Value::Text(text)) if !is_plain_id(text) => {
-                self.malformed("'plan_id' must be 1 to 64 letters, digits or hyphens");
-            }
-            Some(Value::Text(_)) => {}
+/// The short form asks Karbor for the plan, so its id becomes a path segment.
+fn require_plan_id(findings: &mut Vec<Finding<'_>>, plan_id: Option<&Value<'_>>) {
+    match plan_id {
+        None => malformed(findings, "'plan_id' is missing"),
+        Some(Value::Other(kind)) => malformed(findings, format!("'plan_id' is {kind}, not a string")),
+        Some(Value::Text(text)) if !is_plain_id(text) => {
+            malformed(findings, "'plan_id' must be 1 to 64 letters, digits or hyphens");
         }
+        Some(Value::Text(_)) => {}
     }
 }
 
@@ -131,24 +132,25 @@ struct Top<'x, 'b> {
 }
 
 impl<'b> Members<'b> for Top<'_, 'b> {
-    fn read<A: MapAccess<'b>>(self, context: &mut Context<'b>, mut map: A) -> Result<(), A::Error> {
+    fn read(self, context: &mut Context<'b>) -> Read<()> {
         let Self { document, shape } = self;
-        let mut keys = Keys::default();
-        while let Some(member) = context.next_member(&mut keys, &mut map)? {
+        let mut object = Object::default();
+        while let Some(member) = context.next_member(&mut object)? {
             if member.key == "checkpoint" {
                 document.has_checkpoint = true;
                 let mut draft = document.wrapped.take().unwrap_or_default();
-                let value =
-                    map.next_value_seed(Reader { context: &mut *context, members: Checkpoint(&mut draft) })?;
+                let value = context.value(Checkpoint(&mut draft))?;
                 match value.kind() {
                     Kind::Object => document.wrapped = Some(draft),
-                    kind => context.malformed(format!("'checkpoint' is {kind}, not an object")),
+                    kind => {
+                        malformed(&mut context.findings, format!("'checkpoint' is {kind}, not an object"))
+                    }
                 }
             } else if shape == Shape::Either {
-                document.flat.read_member(context, &mut map, member)?;
+                document.flat.read_member(context, member)?;
             } else {
-                context.next_value(&mut map)?;
-                context.unknown(member.key);
+                context.value(Nested)?;
+                unknown(&mut context.findings, member.key);
             }
         }
         Ok(())
@@ -159,49 +161,38 @@ impl<'b> Members<'b> for Top<'_, 'b> {
 struct Checkpoint<'x, 'b>(&'x mut Draft<'b>);
 
 impl<'b> Members<'b> for Checkpoint<'_, 'b> {
-    fn read<A: MapAccess<'b>>(self, context: &mut Context<'b>, mut map: A) -> Result<(), A::Error> {
-        let mut keys = Keys::default();
-        while let Some(member) = context.next_member(&mut keys, &mut map)? {
-            self.0.read_member(context, &mut map, member)?;
+    fn read(self, context: &mut Context<'b>) -> Read<()> {
+        let mut object = Object::default();
+        while let Some(member) = context.next_member(&mut object)? {
+            self.0.read_member(context, member)?;
         }
         Ok(())
     }
 }
 
 impl<'b> Draft<'b> {
-    fn read_member<A: MapAccess<'b>>(
-        &mut self,
-        context: &mut Context<'b>,
-        map: &mut A,
-        member: Member<'b>,
-    ) -> Result<(), A::Error> {
+    fn read_member(&mut self, context: &mut Context<'b>, member: Member<'b>) -> Read<()> {
         match &*member.key {
-            "plan_id" => self.plan_id = Some(context.next_value(map)?),
+            "plan_id" => self.plan_id = Some(context.value(Nested)?),
             "extra-info" => {
                 let aside = std::mem::replace(&mut self.has_map, true);
-                self.read_map(context, map, member.key, aside)?;
+                self.read_map(context, member.key, aside)?;
             }
             "extra_info" => {
-                context.unknown(member.key.clone());
-                self.read_map(context, map, member.key, true)?;
+                unknown(&mut context.findings, member.key.clone());
+                self.read_map(context, member.key, true)?;
             }
             _ => {
-                context.next_value(map)?;
-                context.unknown(member.key);
+                context.value(Nested)?;
+                unknown(&mut context.findings, member.key);
             }
         }
         Ok(())
     }
 
-    fn read_map<A: MapAccess<'b>>(
-        &mut self,
-        context: &mut Context<'b>,
-        map: &mut A,
-        key: Cow<'b, str>,
-        aside: bool,
-    ) -> Result<(), A::Error> {
+    fn read_map(&mut self, context: &mut Context<'b>, key: Cow<'b, str>, aside: bool) -> Read<()> {
         let entries = Entries { draft: self, aside };
-        let value = map.next_value_seed(Reader { context: &mut *context, members: entries })?;
+        let value = context.value(entries)?;
         match value.kind() {
             Kind::Object | Kind::Null => {}
             kind => context.findings.push(Finding::NotAMap { key, kind }),
@@ -218,11 +209,11 @@ struct Entries<'x, 'b> {
 }
 
 impl<'b> Members<'b> for Entries<'_, 'b> {
-    fn read<A: MapAccess<'b>>(self, context: &mut Context<'b>, mut map: A) -> Result<(), A::Error> {
+    fn read(self, context: &mut Context<'b>) -> Read<()> {
         let Self { draft, aside } = self;
-        let mut keys = Keys::default();
-        while let Some(Member { key, repeated }) = context.next_member(&mut keys, &mut map)? {
-            match context.next_value(&mut map)? {
+        let mut object = Object::default();
+        while let Some(Member { key, repeated }) = context.next_member(&mut object)? {
+            match context.value(Nested)? {
                 Value::Text(value) if !aside && !repeated => draft.extra_info.push(key, value),
                 Value::Text(value) => draft.set_aside.push(SetAside { key, value: Some(value) }),
                 Value::Other(kind) => {

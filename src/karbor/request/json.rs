@@ -1,18 +1,17 @@
-//! Strict reading of one JSON document on `serde_json`: unique keys, bounded depth, no document in memory.
+//! Strict reading of one document: unique keys, bounded depth, no document in memory.
 //!
-//! Leaves to `create` which members mean what.
+//! Leaves to `create` which members mean what, and to `mistake` the words for what is no JSON.
 
 use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::keys::Keys;
-use super::{Finding, Kind, mistake};
+use super::{Finding, Kind, MAX_DEPTH, mistake};
+use crate::karbor::json::{Broken, Read, Scanner};
 
 /// What is carried through one reading.
 pub(super) struct Context<'b> {
     pub(super) findings: Vec<Finding<'b>>,
+    scanner: Scanner<'b>,
     max_depth: usize,
     depth: usize,
     /// Whether members named like the map are findings.
@@ -20,18 +19,20 @@ pub(super) struct Context<'b> {
 }
 
 impl<'b> Context<'b> {
-    pub(super) fn new(max_depth: usize) -> Self {
-        Self { findings: Vec::new(), max_depth, depth: 0, watching: false }
+    pub(super) fn new(body: &'b [u8], max_depth: usize) -> Self {
+        let (scanner, max_depth) = (Scanner::of(body), max_depth.min(MAX_DEPTH));
+        Self { findings: Vec::new(), scanner, max_depth, depth: 0, watching: false }
     }
 
     /// Members named `extra-info` or `extra_info` are findings, wherever they are.
-    pub(super) fn watching(max_depth: usize) -> Self {
-        Self { watching: true, ..Self::new(max_depth) }
+    pub(super) fn watching(body: &'b [u8], max_depth: usize) -> Self {
+        Self { watching: true, ..Self::new(body, max_depth) }
     }
 
-    fn enter<E: Error>(&mut self) -> Result<(), E> {
+    fn enter(&mut self) -> Read<()> {
+        self.scanner.step();
         self.depth += 1;
-        if self.depth > self.max_depth { Err(E::custom(mistake::TOO_DEEP)) } else { Ok(()) }
+        if self.depth > self.max_depth { Err(Broken) } else { Ok(()) }
     }
 
     fn leave(&mut self) {
@@ -39,24 +40,68 @@ impl<'b> Context<'b> {
     }
 
     /// The next member's key; a repeated one is a finding.
-    pub(super) fn next_member<A: MapAccess<'b>>(
-        &mut self,
-        keys: &mut Keys<'b>,
-        map: &mut A,
-    ) -> Result<Option<Member<'b>>, A::Error> {
-        let Some(key) = map.next_key_seed(Text)? else { return Ok(None) };
+    pub(super) fn next_member(&mut self, object: &mut Object<'b>) -> Read<Option<Member<'b>>> {
+        let Some(key) = self.scanner.next_key(&mut object.begun)? else { return Ok(None) };
         // Free, unless the key was written with escapes.
-        let repeated = !keys.insert(key.clone());
+        let repeated = !object.keys.insert(key.clone());
         if repeated {
             self.findings.push(Finding::DuplicateMember { key: key.clone() });
         }
         Ok(Some(Member { key, repeated }))
     }
 
-    /// Reads a member's value whose members mean nothing to us.
-    pub(super) fn next_value<A: MapAccess<'b>>(&mut self, map: &mut A) -> Result<Value<'b>, A::Error> {
-        map.next_value_seed(Reader { context: self, members: Nested })
+    /// Reads a value of any kind, an object by `members`.
+    pub(super) fn value(&mut self, members: impl Members<'b>) -> Read<Value<'b>> {
+        let kind = match self.scanner.peek()? {
+            b'"' => return self.scanner.string().map(Value::Text),
+            b'{' => {
+                self.enter()?;
+                members.read(self)?;
+                self.leave();
+                Kind::Object
+            }
+            b'[' => {
+                self.enter()?;
+                self.items()?;
+                self.leave();
+                Kind::List
+            }
+            first => {
+                self.scanner.word_or_number(first)?;
+                match first {
+                    b'n' => Kind::Null,
+                    b't' | b'f' => Kind::Boolean,
+                    _ => Kind::Number,
+                }
+            }
+        };
+        Ok(Value::Other(kind))
     }
+
+    /// The items of a list that was entered, and its end.
+    fn items(&mut self) -> Read<()> {
+        if self.scanner.peek()? == b']' {
+            self.scanner.step();
+            return Ok(());
+        }
+        loop {
+            self.value(Nested)?;
+            let next = self.scanner.peek()?;
+            self.scanner.step();
+            match next {
+                b',' => {}
+                b']' => return Ok(()),
+                _ => return Err(Broken),
+            }
+        }
+    }
+}
+
+/// An object that is being read.
+#[derive(Default)]
+pub(super) struct Object<'b> {
+    keys: Keys<'b>,
+    begun: bool,
 }
 
 /// A member of an object, before its value is read.
@@ -82,132 +127,38 @@ impl Value<'_> {
 
 /// Reads the members of an object.
 pub(super) trait Members<'b> {
-    /// Reads all of them; each value must be read by [`Reader`], or it is not judged.
-    fn read<A: MapAccess<'b>>(self, context: &mut Context<'b>, map: A) -> Result<(), A::Error>;
+    /// Reads all of them, and the object's end; each value must be read by [`Context::value`], or it is not judged.
+    fn read(self, context: &mut Context<'b>) -> Read<()>;
 }
 
 /// An object whose members mean nothing to us.
 pub(super) struct Nested;
 
 impl<'b> Members<'b> for Nested {
-    fn read<A: MapAccess<'b>>(self, context: &mut Context<'b>, mut map: A) -> Result<(), A::Error> {
-        let mut keys = Keys::default();
-        while let Some(Member { key, .. }) = context.next_member(&mut keys, &mut map)? {
+    fn read(self, context: &mut Context<'b>) -> Read<()> {
+        let mut object = Object::default();
+        while let Some(Member { key, .. }) = context.next_member(&mut object)? {
             if context.watching && matches!(&*key, "extra-info" | "extra_info") {
                 context.findings.push(Finding::ExtraInfoMember { key });
             }
-            context.next_value(&mut map)?;
+            context.value(Nested)?;
         }
         Ok(())
     }
 }
 
-/// Reads one value of any kind, an object by `members`.
-///
-/// Never by `deserialize_ignored_any`: what it skips it does not hold to UTF-8, and it does not tell keys.
-pub(super) struct Reader<'x, 'b, M> {
-    pub(super) context: &'x mut Context<'b>,
-    pub(super) members: M,
-}
-
-impl<'b, M: Members<'b>> DeserializeSeed<'b> for Reader<'_, 'b, M> {
-    type Value = Value<'b>;
-
-    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<Value<'b>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'b, M: Members<'b>> Visitor<'b> for Reader<'_, 'b, M> {
-    type Value = Value<'b>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value<'b>, E> {
-        Ok(Value::Other(Kind::Null))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Value<'b>, E> {
-        Ok(Value::Other(Kind::Boolean))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Value<'b>, E> {
-        Ok(Value::Other(Kind::Number))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Value<'b>, E> {
-        Ok(Value::Other(Kind::Number))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Value<'b>, E> {
-        Ok(Value::Other(Kind::Number))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'b str) -> Result<Value<'b>, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value<'b>, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'b>>(self, mut list: A) -> Result<Value<'b>, A::Error> {
-        self.context.enter()?;
-        while list.next_element_seed(Reader { context: &mut *self.context, members: Nested })?.is_some() {}
-        self.context.leave();
-        Ok(Value::Other(Kind::List))
-    }
-
-    fn visit_map<A: MapAccess<'b>>(self, map: A) -> Result<Value<'b>, A::Error> {
-        self.context.enter()?;
-        self.members.read(self.context, map)?;
-        self.context.leave();
-        Ok(Value::Other(Kind::Object))
-    }
-}
-
-/// A key, borrowed unless it was written with escapes.
-struct Text;
-
-impl<'b> DeserializeSeed<'b> for Text {
-    type Value = Cow<'b, str>;
-
-    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'b> Visitor<'b> for Text {
-    type Value = Cow<'b, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'b str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-}
-
-/// Reads the whole document. None where it is not strict JSON, which is then a finding.
-pub(super) fn read<'b, M: Members<'b>>(
+/// Reads the whole document, which is `body`. None where it is not strict JSON, which is then a finding. What was
+/// found before that stays.
+pub(super) fn read<'b>(
     body: &'b [u8],
-    context: &mut Context<'b>,
-    members: M,
-) -> Option<Value<'b>> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = Reader { context: &mut *context, members }.deserialize(&mut deserializer);
-    match value.and_then(|value| deserializer.end().map(|()| value)) {
-        Ok(value) => Some(value),
-        Err(error) => {
-            context.findings.push(mistake::finding(body, &error));
-            None
-        }
+    mut context: Context<'b>,
+    members: impl Members<'b>,
+) -> (Option<Value<'b>>, Vec<Finding<'b>>) {
+    let value = context.value(members);
+    let Context { mut findings, scanner, max_depth, .. } = context;
+    let value = value.and_then(|value| scanner.end().map(|()| value)).ok();
+    if value.is_none() {
+        findings.push(mistake::finding(body, max_depth));
     }
+    (value, findings)
 }

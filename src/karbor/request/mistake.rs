@@ -1,9 +1,12 @@
 //! Where a document stops being strict JSON, and why, in words for people.
 //!
-//! The words of `serde_json` are for those who write parsers. One that is not in the table passes as it is.
+//! `serde_json` reads the document once more and says so: that is rare, and its reader knows line and column. Its
+//! words are for those who write parsers; one that is not in the table passes as it is.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
 use super::Finding;
@@ -34,10 +37,95 @@ const WORDS: &[(&str, &str)] = &[
     ("recursion limit exceeded", TOO_DEEP),
 ];
 
-/// The finding for a body that `serde_json` cannot read.
-pub(super) fn finding<'b>(body: &[u8], error: &serde_json::Error) -> Finding<'b> {
-    let position = Some(position(body, error.line(), error.column()));
-    Finding::Malformed { position, reason: reason(body, error) }
+/// The finding for a body that is no strict JSON, or nested more deeply than `max_depth`.
+pub(super) fn finding<'b>(body: &[u8], max_depth: usize) -> Finding<'b> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let read = Nested { left: max_depth }.deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    match read {
+        Err(error) => {
+            let position = Some(position(body, error.line(), error.column()));
+            Finding::Malformed { position, reason: reason(body, &error) }
+        }
+        Ok(()) => Finding::Malformed { position: None, reason: "it is not strict JSON".into() },
+    }
+}
+
+/// Reads any value, to so many levels.
+#[derive(Clone, Copy)]
+struct Nested {
+    left: usize,
+}
+
+impl Nested {
+    fn enter<E: serde::de::Error>(self) -> Result<Self, E> {
+        self.left.checked_sub(1).map(|left| Self { left }).ok_or_else(|| E::custom(TOO_DEEP))
+    }
+}
+
+// Never by `deserialize_ignored_any`: what it skips it does not hold to UTF-8.
+impl<'d> DeserializeSeed<'d> for Nested {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'d>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'d> Visitor<'d> for Nested {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'d>>(self, mut list: A) -> Result<(), A::Error> {
+        let below = self.enter()?;
+        while list.next_element_seed(below)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'d>>(self, mut map: A) -> Result<(), A::Error> {
+        let below = self.enter()?;
+        while map.next_key_seed(Key)?.is_some() {
+            map.next_value_seed(below)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a key.
+struct Key;
+
+impl<'d> DeserializeSeed<'d> for Key {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'d>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(Nested { left: 0 })
+    }
 }
 
 /// The 1-based byte position of a line and column of `serde_json`, whose columns are bytes.

@@ -29,7 +29,7 @@ pub use create::{CreateRead, CreateRequest, read_create};
 pub use extra_info::{ExtraInfo, SetAside};
 pub use write::wrap_flat;
 
-/// The deepest nesting that can be asked for: `serde_json` itself goes no deeper, and neither does the stack.
+/// The deepest nesting that can be asked for: the stack goes no deeper, and neither does `serde_json`.
 pub const MAX_DEPTH: usize = 127;
 
 /// Which forms of a creation are understood.
@@ -130,7 +130,5 @@ pub fn read_update(body: &[u8], max_depth: usize) -> Vec<Finding<'_>> {
     if body.is_empty() {
         return Vec::new();
     }
-    let mut context = json::Context::watching(max_depth);
-    json::read(body, &mut context, json::Nested);
-    context.findings
+    json::read(body, json::Context::watching(body, max_depth), json::Nested).1
 }
