@@ -9,6 +9,15 @@ use karbor_admission::karbor::target::Target;
 #[allow(dead_code, reason = "not all of it is timed")]
 mod headers;
 
+/// The names of the identity fields.
+pub(crate) struct Identity(headers::Identity);
+
+impl Identity {
+    pub(crate) fn of(names: &[HeaderName]) -> Self {
+        Self(headers::Identity::of(names))
+    }
+}
+
 /// Who the client is, as far as headers say it.
 pub(crate) mod peer {
     use std::cell::Cell;
@@ -34,9 +43,9 @@ pub(crate) mod peer {
 }
 
 /// All that a request's fields go through.
-pub(crate) fn towards_karbor(parts: &mut Parts, target: Target, peer: &peer::Peer, identity: &[HeaderName]) {
+pub(crate) fn towards_karbor(parts: &mut Parts, target: Target, peer: &peer::Peer, identity: &Identity) {
     assert!(headers::check(&parts.headers).is_ok());
-    headers::towards_karbor(parts, target, peer, identity);
+    headers::towards_karbor(parts, target, peer, &identity.0);
 }
 
 pub(crate) fn towards_client(fields: &mut HeaderMap) {

@@ -12,7 +12,7 @@ use karbor_admission::karbor::target::Target;
 use karbor_admission::wire::{HeadLimits, read_head};
 
 use crate::proxy::peer::Peer;
-use crate::proxy::{towards_client, towards_karbor};
+use crate::proxy::{Identity, towards_client, towards_karbor};
 
 const LIMITS: HeadLimits = HeadLimits { request_line_bytes: 8192, head_bytes: 65_536, fields: 94 };
 const CHECKPOINTS: &str =
@@ -92,9 +92,8 @@ fn passes_fields_to_karbor(bencher: Bencher<'_, '_>, further: usize) {
         forwarded_for: HeaderValue::from_static("192.0.2.1"),
         forwarded: HeaderValue::from_static("for=192.0.2.1;host=\"karbor.example:8799\";proto=http"),
     };
-    let mut identity =
-        ["x-user-id", "x-project-id", "x-roles", "x-identity-status"].map(HeaderName::from_static);
-    identity.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    let identity = ["x-user-id", "x-project-id", "x-roles", "x-identity-status"].map(HeaderName::from_static);
+    let identity = Identity::of(&identity);
     let mut given: Parts = Request::post(CHECKPOINTS).body(()).unwrap().into_parts().0;
     given.headers = map(&fields(further));
     let target = Target::of(given.uri.clone()).unwrap();

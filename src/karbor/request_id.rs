@@ -12,17 +12,16 @@ impl GlobalRequestId {
     /// Reads the value of an `X-Openstack-Request-Id`; none where it is no such id.
     #[must_use]
     pub fn read(value: &[u8]) -> Option<Self> {
-        let uuid = value.strip_prefix(b"req-").filter(|uuid| uuid.len() == 36)?;
-        uuid.iter()
-            .enumerate()
-            .try_fold(0, |bits: u128, (at, &byte)| match (at, byte) {
-                (8 | 13 | 18 | 23, b'-') => Some(bits),
-                (8 | 13 | 18 | 23, _) => None,
-                (_, b'0'..=b'9') => Some(bits << 4 | u128::from(byte - b'0')),
-                (_, b'a'..=b'f') => Some(bits << 4 | u128::from(byte - b'a' + 10)),
-                _ => None,
-            })
-            .map(Self)
+        let text: &[u8; LENGTH] = value.try_into().ok()?;
+        let fixed = text.iter().zip(BLANK).all(|(byte, known)| *known == b'0' || byte == known);
+        // None of them is beyond 15 unless it is no digit.
+        let (mut bytes, mut wrong) = ([0; 16], !fixed);
+        for (byte, at) in bytes.iter_mut().zip(PLACES) {
+            let [high, low] = [text[at], text[at + 1]].map(|digit| VALUES[usize::from(digit)]);
+            wrong |= (high | low) > 0xf;
+            *byte = high << 4 | low;
+        }
+        (!wrong).then(|| Self(u128::from_be_bytes(bytes)))
     }
 
     /// Of a UUID.
@@ -34,13 +33,39 @@ impl GlobalRequestId {
 
 impl fmt::Display for GlobalRequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // By hand: each of our own ids is written so, and formatting numbers takes several times as long.
-        let mut text = *b"req-00000000-0000-0000-0000-000000000000";
-        let digits = text.iter_mut().skip(4).filter(|place| **place != b'-').rev();
-        for (at, place) in (0..32_u32).zip(digits) {
-            *place = b"0123456789abcdef"[(self.0 >> (4 * at)) as usize & 0xf];
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
+    }
+}
+
+// By hand: each request has one, and reading and formatting numbers takes several times as long.
+
+const LENGTH: usize = 40;
+const BLANK: &[u8; LENGTH] = b"req-00000000-0000-0000-0000-000000000000";
+
+/// Where each byte's two digits stand.
+const PLACES: [usize; 16] = [4, 6, 8, 10, 13, 15, 18, 20, 23, 25, 28, 30, 32, 34, 36, 38];
+
+/// What each digit in lower case stands for; what is none, for 255.
+static VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let digits = b"0123456789abcdef";
+    let mut value = 0_u8;
+    while value < 16 {
+        values[digits[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
+impl GlobalRequestId {
+    fn text(self) -> [u8; LENGTH] {
+        let mut text = *BLANK;
+        for (byte, at) in self.0.to_be_bytes().into_iter().zip(PLACES) {
+            let digits = b"0123456789abcdef";
+            text[at] = digits[usize::from(byte >> 4)];
+            text[at + 1] = digits[usize::from(byte & 0xf)];
         }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        text
     }
 }
 

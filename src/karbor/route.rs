@@ -7,7 +7,6 @@
 //! Leaves the spelling of targets to `target`, what follows from a route to `proxy`.
 
 use http::Method;
-use memchr::memmem;
 
 use super::target::Target;
 
@@ -68,7 +67,7 @@ impl<'t> Route<'t> {
     #[must_use]
     pub fn of(method: &Method, target: &'t Target, prefix: &str) -> Self {
         let path = target.path();
-        if memmem::find(path.as_bytes(), b"/checkpoint").is_none() {
+        if after_each("/checkpoint", path).next().is_none() {
             return match limits(path, prefix) {
                 Some(tenant) if method == Method::GET => Self::Limits { tenant },
                 _ => Self::Pass,
@@ -77,14 +76,7 @@ impl<'t> Route<'t> {
         if let Some(tenant) = short_form(path, prefix).filter(|_| method == Method::POST) {
             return Self::CreateShort { tenant };
         }
-        let mut rest = path;
-        while let Some(at) = memmem::find(rest.as_bytes(), b"/v1/") {
-            if let Some(route) = of_checkpoints(method, &rest[at + 4..]) {
-                return route;
-            }
-            rest = &rest[at + 3..];
-        }
-        Self::Pass
+        after_each("/v1/", path).find_map(|rest| of_checkpoints(method, rest)).unwrap_or(Self::Pass)
     }
 
     /// The kind, for labels.
@@ -103,6 +95,12 @@ impl<'t> Route<'t> {
             Self::Pass => RouteKind::Pass,
         }
     }
+}
+
+/// What follows each `text`, which begins with a slash. To set up a searcher for it would take longer than to look at
+/// every slash.
+fn after_each<'t>(text: &'static str, path: &'t str) -> impl Iterator<Item = &'t str> {
+    memchr::memchr_iter(b'/', path.as_bytes()).filter_map(move |at| path[at..].strip_prefix(text))
 }
 
 fn short_form<'t>(path: &'t str, prefix: &str) -> Option<&'t str> {

@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::caller::Caller;
-use super::owed::owed;
+use super::owed::Owed;
 use super::peer::Peer;
 use super::read::{Place, ask_for_readable, is_readable};
 use super::{AnswerBody, Proxy, RequestBody, forward, headers, request_id};
@@ -30,7 +30,7 @@ pub(super) enum Deed {
 /// Forwards a deletion or a copy.
 pub(super) async fn carry_out(
     proxy: Rc<Proxy>,
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     peer: Rc<Peer>,
     mut parts: Parts,
     target: Target,
@@ -39,18 +39,18 @@ pub(super) async fn carry_out(
 ) -> Response<AnswerBody> {
     let caller = Caller::of(&parts);
     let told = request_id::fresh();
-    headers::towards_karbor(&mut parts, target, &peer, &proxy.options.identity_headers);
+    headers::towards_karbor(&mut parts, target, &peer, &proxy.identity);
     if deed == Deed::Copy {
         ask_for_readable(&mut parts.headers);
     }
-    let watcher = proxy.drain.watcher();
+    let own = proxy.clone();
     let work = async move { perform(&proxy, exchange, parts, body, (deed, &place), &caller).await };
-    owed(peer, watcher, told, Box::pin(work)).await
+    Owed::new(own, peer, told, work).await
 }
 
 async fn perform(
     proxy: &Proxy,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     parts: Parts,
     body: Incoming,
     (deed, place): (Deed, &Place),
@@ -92,7 +92,7 @@ async fn forget(proxy: &Proxy, place: &Place) {
 /// Karbor made copies: each gets its original's map.
 async fn copied(
     proxy: &Proxy,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     answer: Answer<RequestBody>,
     place: &Place,
     caller: &Caller,

@@ -233,7 +233,7 @@ fn poll_incoming(
 #[derive(Debug)]
 pub struct AnswerBody {
     content: Content,
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
 }
 
 #[derive(Debug)]
@@ -255,7 +255,7 @@ impl AnswerBody {
     }
 
     /// These bytes.
-    pub(super) fn whole(bytes: Bytes, exchange: Exchange) -> Self {
+    pub(super) fn whole(bytes: Bytes, exchange: Box<Exchange>) -> Self {
         let bytes = Some(bytes).filter(|bytes| !bytes.is_empty());
         Self { content: Content::Whole(bytes), exchange: Some(exchange) }
     }
@@ -266,7 +266,7 @@ impl AnswerBody {
         incoming: Incoming,
         lease: Lease<RequestBody>,
         most: Duration,
-        exchange: Exchange,
+        exchange: Box<Exchange>,
     ) -> Self {
         // Karbor may be as slow as it likes, if it goes on.
         let patience = Patience::new(Pace { stall_timeout: most, bytes_a_second: 0 });

@@ -40,7 +40,12 @@ impl Caller {
     }
 
     /// Karbor gave no answer. What is left of a body that streams ends the connection, so the client is told.
-    pub(super) fn fail(&self, proxy: &Proxy, exchange: Exchange, failure: &Failure) -> Response<AnswerBody> {
+    pub(super) fn fail(
+        &self,
+        proxy: &Proxy,
+        exchange: Box<Exchange>,
+        failure: &Failure,
+    ) -> Response<AnswerBody> {
         let mut answer = forward::fail(proxy, exchange, failure, &self.method, &request_id::fresh());
         if self.streams_body {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

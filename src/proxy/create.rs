@@ -1,8 +1,8 @@
 //! Checkpoint creation: read and review.
 //!
 //! Nothing is sent to Karbor before the whole body is reviewed, and then exactly what was reviewed. From
-//! there on the work is a task of its own (`order`), which the shutdown waits for: a client that hangs up
-//! strands nothing.
+//! there on the work (`order`) goes on whether its client waits or not, and the shutdown waits for it: a client
+//! that hangs up strands nothing.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::budget::Seat;
 use super::collect::Collected;
 use super::keep::Draft;
 use super::order::{Admitted, Order};
-use super::owed::owed;
+use super::owed::Owed;
 use super::peer::Peer;
 use super::review::{self, Read, Stop};
 use super::{AnswerBody, Case, ExtraInfoField, Proxy, RequestBody, headers};
@@ -49,7 +49,7 @@ impl Creation {
 /// Reviews and carries out a creation.
 pub(super) async fn create(
     proxy: Rc<Proxy>,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     peer: Rc<Peer>,
     mut parts: Parts,
     body: Incoming,
@@ -63,10 +63,10 @@ pub(super) async fn create(
         Ok(admitted) => admitted,
         Err(stop) => return stop.answer(exchange, &request_id),
     };
-    headers::towards_karbor(&mut parts, target, &peer, &proxy.options.identity_headers);
-    let (watcher, told) = (proxy.drain.watcher(), request_id.clone());
+    headers::towards_karbor(&mut parts, target, &peer, &proxy.identity);
+    let (own, told) = (proxy.clone(), request_id.clone());
     let order = Order { proxy, exchange, tenant, subject, request_id, _seat: seat };
-    owed(peer, watcher, told, Box::pin(order.carry_out(parts, admitted))).await
+    Owed::new(own, peer, told, order.carry_out(parts, admitted)).await
 }
 
 async fn review(

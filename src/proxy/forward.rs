@@ -20,33 +20,42 @@ use crate::telemetry::metrics::{Direction, Side};
 use crate::upstream::{Answer, Failure, Lease};
 use crate::wire::Refusal;
 
-/// Forwards a request whose body is not reviewed.
-pub(super) async fn pass(
+/// What is sent on of a request whose body goes on as it comes.
+pub(super) fn outgoing(
     proxy: &Proxy,
-    mut exchange: Exchange,
     peer: &Peer,
     mut parts: Parts,
     target: Target,
     body: Incoming,
+) -> Request<RequestBody> {
+    headers::towards_karbor(&mut parts, target, peer, &proxy.identity);
+    with_body(proxy, parts, body)
+}
+
+/// Forwards a request whose body is not reviewed.
+pub(super) async fn pass(
+    proxy: &Proxy,
+    mut exchange: Box<Exchange>,
+    caller: Caller,
+    request: Request<RequestBody>,
 ) -> Response<AnswerBody> {
-    let caller = Caller::of(&parts);
-    headers::towards_karbor(&mut parts, target, peer, &proxy.options.identity_headers);
-    match send_on(proxy, &mut exchange, parts, body).await {
+    exchange.dispatched();
+    match send(proxy, request).await {
         Ok(answer) => stream(proxy, exchange, answer),
         Err(failure) => caller.fail(proxy, exchange, &failure),
     }
 }
 
 /// Sends a request whose body goes on as it comes.
-pub(super) async fn send_on(
+pub(super) fn send_on(
     proxy: &Proxy,
     exchange: &mut Exchange,
     parts: Parts,
     body: Incoming,
-) -> Result<Answer<RequestBody>, Failure> {
+) -> impl Future<Output = Result<Answer<RequestBody>, Failure>> {
     let request = with_body(proxy, parts, body);
     exchange.dispatched();
-    send(proxy, request).await
+    send(proxy, request)
 }
 
 fn with_body(proxy: &Proxy, mut parts: Parts, body: Incoming) -> Request<RequestBody> {
@@ -59,25 +68,27 @@ fn with_body(proxy: &Proxy, mut parts: Parts, body: Incoming) -> Request<Request
 }
 
 /// Sends a request, and turns down answers that would change the protocol.
-pub(super) async fn send(
+pub(super) fn send(
     proxy: &Proxy,
     request: Request<RequestBody>,
-) -> Result<Answer<RequestBody>, Failure> {
+) -> impl Future<Output = Result<Answer<RequestBody>, Failure>> {
     if let RequestBody::Whole(Some(bytes)) = request.body() {
         proxy.desk.metrics.body_bytes(Side::Upstream, Direction::Sent, bytes.len() as u64);
     }
     let flow = request.body().flow();
-    let answer = proxy.upstream.send(request, &flow).await?;
-    if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Failure::Answer("it switches protocols, and nobody asked for that"));
+    async move {
+        let answer = proxy.upstream.send(request, &flow).await?;
+        if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Failure::Answer("it switches protocols, and nobody asked for that"));
+        }
+        Ok(answer)
     }
-    Ok(answer)
 }
 
 /// Karbor's answer, as it comes.
 pub(super) fn stream(
     proxy: &Proxy,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     answer: Answer<RequestBody>,
 ) -> Response<AnswerBody> {
     let Answer { response, lease } = answer;
@@ -89,7 +100,7 @@ pub(super) fn stream(
 /// Karbor's answer, of which `prefix` was read already.
 pub(super) fn stream_rest(
     proxy: &Proxy,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     parts: response::Parts,
     prefix: Bytes,
     rest: Incoming,
@@ -117,7 +128,11 @@ pub(super) async fn read_whole(
 }
 
 /// An answer of Karbor's that was read whole, with `body` in place of its own.
-pub(super) fn whole(mut exchange: Exchange, mut parts: response::Parts, body: Bytes) -> Response<AnswerBody> {
+pub(super) fn whole(
+    mut exchange: Box<Exchange>,
+    mut parts: response::Parts,
+    body: Bytes,
+) -> Response<AnswerBody> {
     exchange.answers(parts.status.as_u16());
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, AnswerBody::whole(body, exchange))
@@ -125,7 +140,7 @@ pub(super) fn whole(mut exchange: Exchange, mut parts: response::Parts, body: By
 
 /// Notes Karbor's answer down, and makes its head one for the client.
 pub(super) fn note_answer(exchange: &mut Exchange, parts: &mut response::Parts, lease: &Lease<RequestBody>) {
-    exchange.karbor_answered(parts.status.as_u16(), lease.address());
+    exchange.karbor_answered(parts.status.as_u16(), lease.address(), lease.began().into_std());
     exchange.names_request(|| request_id::answered(&parts.headers));
     headers::towards_client(&mut parts.headers);
     parts.version = Version::HTTP_11;
@@ -135,7 +150,7 @@ pub(super) fn note_answer(exchange: &mut Exchange, parts: &mut response::Parts, 
 /// No answer: the client's own fault if its body was malformed or late, otherwise Karbor's.
 pub(super) fn fail(
     proxy: &Proxy,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     failure: &Failure,
     method: &Method,
     request_id: &str,

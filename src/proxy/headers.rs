@@ -26,6 +26,34 @@ pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forw
 const VIA: HeaderValue = HeaderValue::from_static("1.1 karbor-admission");
 const VIA_HTTP2: HeaderValue = HeaderValue::from_static("2.0 karbor-admission");
 
+/// The names of the identity fields.
+#[derive(Debug)]
+pub(super) struct Identity {
+    /// In the order of their text.
+    names: Box<[HeaderName]>,
+    /// Which lengths there are among them, a bit each: most fields have another.
+    lengths: u64,
+}
+
+impl Identity {
+    pub(super) fn of(names: &[HeaderName]) -> Self {
+        let mut names: Box<[HeaderName]> = names.into();
+        names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        let lengths = names.iter().fold(0, |lengths, name| lengths | length_bit(name.as_str()));
+        Self { names, lengths }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.lengths & length_bit(name) != 0
+            && self.names.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
+    }
+}
+
+/// Long names share one.
+fn length_bit(name: &str) -> u64 {
+    1 << name.len().min(63)
+}
+
 /// Refuses what would open a tunnel, or expects what we do not do.
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key(header::UPGRADE) {
@@ -38,7 +66,7 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// Makes of a client's request what is sent to Karbor, body apart.
-pub(super) fn towards_karbor(parts: &mut Parts, target: Target, peer: &Peer, identity: &[HeaderName]) {
+pub(super) fn towards_karbor(parts: &mut Parts, target: Target, peer: &Peer, identity: &Identity) {
     let host = match target.authority() {
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
         None => parts.headers.get(header::HOST).cloned(),
@@ -109,12 +137,12 @@ fn is_hop_by_hop(name: &str) -> bool {
 
 /// What a client says of itself and must not: who it is, to any client; where it comes from, to one that is
 /// not trusted. Every `X-Forwarded-…`, not a list of three: Karbor and what stands before it may read others.
-fn is_claim(name: &str, trusted: bool, identity: &[HeaderName]) -> bool {
+fn is_claim(name: &str, trusted: bool, identity: &Identity) -> bool {
     let forwarding = || {
         name.starts_with("x-forwarded")
             || matches!(name, "forwarded" | "x-real-ip" | "x-client-ip" | "true-client-ip")
     };
-    (!trusted && forwarding()) || identity.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
+    (!trusted && forwarding()) || identity.has(name)
 }
 
 fn append_to_list(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {

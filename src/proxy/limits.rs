@@ -24,14 +24,14 @@ use crate::telemetry::metrics::LedgerOperation;
 /// Answers what holds for the tenant, a canonical segment.
 pub(super) async fn limits(
     proxy: &Proxy,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     peer: &Peer,
     mut parts: Parts,
     target: Target,
     tenant: &str,
 ) -> Response<AnswerBody> {
     let caller = Caller::of(&parts);
-    headers::towards_karbor(&mut parts, target, peer, &proxy.options.identity_headers);
+    headers::towards_karbor(&mut parts, target, peer, &proxy.identity);
     exchange.hands_over();
     match prove(proxy, &parts.headers, tenant).await {
         Ok(Proof::Accepted) => exchange.takes_back(),

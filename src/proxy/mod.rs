@@ -18,6 +18,7 @@ mod keep;
 mod ledger_use;
 mod limits;
 mod lineage;
+mod open;
 mod order;
 mod owed;
 mod peer;
@@ -39,9 +40,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Response;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 pub use body::{AnswerBody, BodyFault, RequestBody};
@@ -50,24 +51,19 @@ pub use front::Front;
 pub use ledger_use::{LedgerUse, WhenDown};
 pub use peer::Peer;
 
-use after::Deed;
 use body::Pace;
 use caller::Caller;
-use create::Creation;
+use headers::Identity;
+use open::{Care, Case, Opened, Task};
 use proof::Proofs;
-use read::Place;
-use update::Write;
 
 use crate::drain::Trigger;
-use crate::karbor::filter::{FilterError, ListQuery, read_query};
-use crate::karbor::route::Route;
 use crate::karbor::target::Target;
 use crate::ledger::Ledger;
 use crate::policy::Policy;
-use crate::telemetry::exchange::{Desk, Exchange, Subject};
+use crate::telemetry::exchange::{Desk, Exchange};
 use crate::telemetry::log::Throttle;
 use crate::upstream::Upstream;
-use crate::wire::Refusal;
 
 /// A range of addresses: an address and how many of its leading bits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +109,7 @@ pub struct ProxyOptions {
     pub body_budget_bytes: u64,
     /// Requests that take memory, reviewed or filled, at once in all workers.
     pub max_requests: u64,
-    /// Headers that Karbor's own middleware sets, and no client may: taken from every request. In the order
-    /// of their text.
+    /// Headers that Karbor's own middleware sets, and no client may: taken from every request.
     pub identity_headers: Vec<HeaderName>,
     /// Peers whose forwarding headers are passed on.
     pub trusted_peers: Vec<TrustedPeer>,
@@ -139,6 +134,7 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Proxy {
     options: Rc<ProxyOptions>,
+    identity: Identity,
     policy: Arc<Policy>,
     budget: Budget,
     upstream: Rc<Upstream<RequestBody>>,
@@ -199,6 +195,7 @@ impl Proxy {
         let Terms { policy, options, stall_timeout } = terms;
         let Neighbours { budget, upstream, ledger, desk, drain } = neighbours;
         Rc::new(Self {
+            identity: Identity::of(&options.identity_headers),
             options,
             policy,
             budget,
@@ -223,84 +220,23 @@ impl Proxy {
         RequestBody::stream(prefix, rest, self.pace(), self.desk.metrics.clone())
     }
 
-    /// Opens the record and says what is to be done. Not async: hyper may drop an answer's future without
-    /// ever polling it, and the record must stand before that.
-    fn open(&self, peer: &Peer, request: Request<Incoming>) -> Opened {
-        peer.stay.begin();
-        let lineage = lineage::of(request.headers());
-        let mut exchange =
-            Exchange::open(self.desk.clone(), &peer.client, request.method().as_str(), lineage);
-        let (mut parts, body) = request.into_parts();
-        lineage::hand_on(&mut parts.headers, &exchange);
-        let target =
-            match headers::check(&parts.headers).and_then(|()| Target::of(std::mem::take(&mut parts.uri))) {
-                Ok(target) => target,
-                Err(refusal) => {
-                    let request_id = request_id::fresh();
-                    exchange.judge(&request_id, parts.method.as_str(), None);
-                    return Opened { exchange, parts, body, task: Task::Refuse(refusal, request_id) };
-                }
-            };
-        let route = Route::of(&parts.method, &target, &self.options.path_prefix);
-        exchange.routed(route.kind());
-        exchange.asks_for(target.path());
-        let judged = match route {
-            Route::Create(at) => Judged::Creation(Creation::at(at.tenant, Some(at.provider))),
-            Route::CreateShort { tenant } if self.options.short_form => {
-                Judged::Creation(Creation::at(tenant, None))
-            }
-            Route::Update(member) => Judged::Write(Write::to(member, false)),
-            Route::ExtraInfoWrite(member) => Judged::Write(Write::to(member, true)),
-            other => {
-                let task = Task::Tend(self.unjudged(other, &target), target);
-                return Opened { exchange, parts, body, task };
-            }
-        };
-        if matches!(judged, Judged::Creation(_)) {
-            // Now, as its client may have closed its side together with the last byte.
-            peer.stay.owe();
-        }
-        let request_id = request_id::fresh();
-        let subject = judged.subject(self.policy.clone());
-        exchange.judge(&request_id, parts.method.as_str(), Some(subject.clone()));
-        let case = Case { target, request_id, subject };
-        Opened { exchange, parts, body, task: Task::Judge(judged, case) }
-    }
-
-    /// What is done with a request that no rule is about. Without a ledger it passes.
-    fn unjudged(&self, route: Route<'_>, target: &Target) -> Care {
-        match route {
-            Route::Limits { tenant } => Care::Limits(tenant.into()),
-            _ if self.ledger.is_none() => Care::Pass,
-            Route::Show(member) => Care::Read(Place::member(member)),
-            Route::List(collection) => match read_query(target.path_and_query().query()) {
-                Ok(None) => Care::Read(Place::of(collection)),
-                Ok(Some(query)) => Care::Search(query, Place::of(collection)),
-                Err(error) => Care::Malformed(error, Place::of(collection)),
-            },
-            Route::Delete(member) => Care::After(Deed::Delete, Place::member(member)),
-            Route::Copy(collection) => Care::After(Deed::Copy, Place::of(collection)),
-            _ => Care::Pass,
-        }
-    }
-
     async fn answer(self: Rc<Self>, peer: Rc<Peer>, opened: Opened) -> Response<AnswerBody> {
-        let Opened { exchange, parts, body, task } = opened;
-        let is_head = parts.method == Method::HEAD;
-        let breaks_on_retry_after = respond::breaks_on_retry_after(&parts.headers);
+        let Opened { exchange, is_head, breaks_on_retry_after, task } = opened;
         let mut answer = match task {
-            Task::Tend(Care::Pass, target) => {
-                forward::pass(&self, exchange, &peer, parts, target, body).await
-            }
-            Task::Tend(care, target) => {
-                Box::pin(self.tend(exchange, peer, parts, body, (care, target))).await
-            }
+            Task::Pass(caller, request) => forward::pass(&self, exchange, caller, request).await,
             Task::Refuse(refusal, request_id) => respond::refusal(exchange, refusal, &request_id),
-            Task::Judge(Judged::Creation(creation), case) => {
-                Box::pin(create::create(self, exchange, peer, parts, body, creation, case)).await
+            // Rarer, and larger: in boxes.
+            Task::Tend(given, work) => {
+                let (care, target) = *work;
+                Box::pin(self.tend(exchange, peer, given.parts, given.body, (care, target))).await
             }
-            Task::Judge(Judged::Write(write), case) => {
-                Box::pin(update::update(self, exchange, peer, parts, body, write, case)).await
+            Task::Create(given, work) => {
+                let (creation, case) = *work;
+                Box::pin(create::create(self, exchange, peer, given.parts, given.body, creation, case)).await
+            }
+            Task::Write(given, work) => {
+                let (write, case) = *work;
+                Box::pin(update::update(self, exchange, peer, given.parts, given.body, write, case)).await
             }
         };
         if is_head && let Some(bytes) = answer.body_mut().leave_out() {
@@ -311,20 +247,17 @@ impl Proxy {
         }
         answer
     }
-}
 
-impl Proxy {
     /// Answers what the ledger has a part in.
     async fn tend(
         self: Rc<Self>,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
         peer: Rc<Peer>,
         parts: Parts,
         body: Incoming,
         (care, target): (Care, Target),
     ) -> Response<AnswerBody> {
         match care {
-            Care::Pass => forward::pass(&self, exchange, &peer, parts, target, body).await,
             Care::Read(place) => match self.budget.seat() {
                 Some(_seat) => read::read(&self, exchange, &peer, parts, target, body, place).await,
                 None => read::put_off(&self, exchange, &Caller::of(&parts), &place),
@@ -344,55 +277,4 @@ impl Proxy {
             Care::Limits(tenant) => limits::limits(&self, exchange, &peer, parts, target, &tenant).await,
         }
     }
-}
-
-/// A request with its record, and what is to be done with it.
-struct Opened {
-    exchange: Exchange,
-    parts: Parts,
-    body: Incoming,
-    task: Task,
-}
-
-enum Task {
-    Tend(Care, Target),
-    Refuse(Refusal, String),
-    Judge(Judged, Case),
-}
-
-/// What a request that is not judged needs beside being forwarded.
-enum Care {
-    Pass,
-    /// The kept maps, in the answer to a show or a list.
-    Read(Place),
-    /// The kept maps, and only those checkpoints that match.
-    Search(ListQuery, Place),
-    /// A filter that cannot be understood.
-    Malformed(FilterError, Place),
-    /// The ledger learns what Karbor carried out.
-    After(Deed, Place),
-    /// Ours alone: what this tenant may store, and how much of it is used.
-    Limits(Box<str>),
-}
-
-/// A request that is judged, with what its path says.
-enum Judged {
-    Creation(Creation),
-    Write(Write),
-}
-
-impl Judged {
-    fn subject(&self, policy: Arc<Policy>) -> Subject {
-        match self {
-            Self::Creation(creation) => creation.subject(policy),
-            Self::Write(write) => write.subject(policy),
-        }
-    }
-}
-
-/// What judging needs beside the request.
-struct Case {
-    target: Target,
-    request_id: String,
-    subject: Subject,
 }

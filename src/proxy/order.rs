@@ -38,7 +38,7 @@ pub(super) struct Admitted {
 /// An admitted creation under way.
 pub(super) struct Order {
     pub(super) proxy: Rc<Proxy>,
-    pub(super) exchange: Exchange,
+    pub(super) exchange: Box<Exchange>,
     /// As it stands in the path.
     pub(super) tenant: Box<str>,
     pub(super) subject: Subject,

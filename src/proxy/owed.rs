@@ -1,41 +1,64 @@
 //! What is carried out once it was begun: a client that hangs up strands nothing.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use http::Response;
-use tokio::sync::oneshot;
 
 use super::peer::Peer;
-use super::{AnswerBody, respond};
-use crate::drain::{self, Watcher};
+use super::{AnswerBody, Proxy, respond};
+use crate::drain;
 
-/// Does `work` in a task of its own, which the shutdown waits for, and answers whoever may still listen.
-///
-/// No `async fn`: the work would be kept in its future too. In a box, because it is large, and moved on the way.
-pub(super) fn owed(
+/// Does `work`, and goes on with it in a task of its own when it is dropped: the shutdown waits for that. In a box,
+/// because it is moved then.
+pub(super) struct Owed<W: Future<Output = Response<AnswerBody>> + 'static> {
+    /// None once it is done.
+    work: Option<Pin<Box<W>>>,
+    proxy: Rc<Proxy>,
     peer: Rc<Peer>,
-    watcher: Watcher,
     request_id: String,
-    work: Pin<Box<impl Future<Output = Response<AnswerBody>> + 'static>>,
-) -> impl Future<Output = Response<AnswerBody>> {
-    peer.stay.owe();
-    let stay = peer.stay.clone();
-    let (answer, answered) = oneshot::channel();
-    drain::spawn_awaited(watcher, |watcher| async move {
-        if let Err(mut unheard) = answer.send(work.await) {
-            unheard.body_mut().client_left();
-        }
-        // Until here it counts as the client's connection.
-        drop((peer, watcher));
-    });
-    async move {
-        // The task is only gone without an answer if it ended badly.
-        let mut answer = answered.await.unwrap_or_else(|_gone| respond::ended_badly(&request_id));
-        if stay.is_closed() {
+}
+
+impl<W: Future<Output = Response<AnswerBody>> + 'static> Owed<W> {
+    pub(super) fn new(proxy: Rc<Proxy>, peer: Rc<Peer>, request_id: String, work: W) -> Self {
+        peer.stay.owe();
+        Self { work: Some(Box::pin(work)), proxy, peer, request_id }
+    }
+}
+
+impl<W: Future<Output = Response<AnswerBody>> + 'static> Future for Owed<W> {
+    type Output = Response<AnswerBody>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<AnswerBody>> {
+        let this = &mut *self;
+        let Some(work) = &mut this.work else { return Poll::Pending };
+        // It ends this request alone. What it leaves behind is not looked at again.
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        let mut answer = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(answer)) => answer,
+            Err(_panic) => respond::ended_badly(&this.request_id),
+        };
+        this.work = None;
+        if this.peer.stay.is_closed() {
             answer.body_mut().client_left();
         }
-        answer
+        Poll::Ready(answer)
+    }
+}
+
+impl<W: Future<Output = Response<AnswerBody>> + 'static> Drop for Owed<W> {
+    fn drop(&mut self) {
+        let Some(work) = self.work.take() else { return };
+        // Until its end it counts as the client's connection.
+        let peer = self.peer.clone();
+        drain::spawn_awaited(self.proxy.drain.watcher(), |watcher| async move {
+            let mut unheard = work.await;
+            unheard.body_mut().client_left();
+            drop((peer, watcher));
+        });
     }
 }

@@ -59,7 +59,7 @@ impl Place {
 /// Forwards a show or a list, and fills the answer.
 pub(super) async fn read(
     proxy: &Proxy,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     peer: &Peer,
     mut parts: Parts,
     target: Target,
@@ -67,7 +67,7 @@ pub(super) async fn read(
     place: Place,
 ) -> Response<AnswerBody> {
     let caller = Caller::of(&parts);
-    headers::towards_karbor(&mut parts, target, peer, &proxy.options.identity_headers);
+    headers::towards_karbor(&mut parts, target, peer, &proxy.identity);
     ask_for_readable(&mut parts.headers);
     match forward::send_on(proxy, &mut exchange, parts, body).await {
         Ok(answer) => answer_of(proxy, exchange, answer, &place, &caller).await,
@@ -78,7 +78,7 @@ pub(super) async fn read(
 /// There is no seat for an answer that would be filled.
 pub(super) fn put_off(
     proxy: &Proxy,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     caller: &Caller,
     place: &Place,
 ) -> Response<AnswerBody> {
@@ -102,7 +102,7 @@ pub(super) fn is_readable<B>(answer: &Response<B>) -> bool {
 
 async fn answer_of(
     proxy: &Proxy,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     answer: Answer<RequestBody>,
     place: &Place,
     caller: &Caller,
@@ -135,7 +135,7 @@ async fn answer_of(
 
 async fn fill_whole(
     proxy: &Proxy,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     parts: response::Parts,
     (body, mut share): (Bytes, Share),
     place: &Place,

@@ -75,7 +75,7 @@ const fn status_of_rule(rule: Rule) -> StatusCode {
 }
 
 /// Refuses, and ends the connection where what follows on it may be part of what could not be read.
-pub(super) fn refusal(exchange: Exchange, refusal: Refusal, request_id: &str) -> Response<AnswerBody> {
+pub(super) fn refusal(exchange: Box<Exchange>, refusal: Refusal, request_id: &str) -> Response<AnswerBody> {
     let mut answer = put_off(exchange, refusal, request_id);
     // These are found in requests that were read to their end.
     if !matches!(refusal, Refusal::Ledger | Refusal::Filter) {
@@ -86,7 +86,11 @@ pub(super) fn refusal(exchange: Exchange, refusal: Refusal, request_id: &str) ->
 
 /// Refuses what was read to its end. The connection goes on: those that are put off will be back, and another
 /// one would cost more than the answer.
-pub(super) fn put_off(mut exchange: Exchange, refusal: Refusal, request_id: &str) -> Response<AnswerBody> {
+pub(super) fn put_off(
+    mut exchange: Box<Exchange>,
+    refusal: Refusal,
+    request_id: &str,
+) -> Response<AnswerBody> {
     exchange.refused(refusal);
     let status = status_of_refusal(refusal);
     let body = fault_of_refusal(refusal, &in_words(refusal)).to_body();
@@ -146,7 +150,7 @@ fn on_wire(status: StatusCode, fault: &Fault<'_>, request_id: &str) -> Bytes {
 
 /// Denies: the status is that of the first enforced rule.
 pub(super) fn denial(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     violations: Violations,
     request_id: &str,
 ) -> Response<AnswerBody> {
@@ -202,7 +206,11 @@ fn whole_seconds(wait: Duration) -> HeaderValue {
 }
 
 /// Karbor gave no answer.
-pub(super) fn failure(mut exchange: Exchange, failure: &Failure, request_id: &str) -> Response<AnswerBody> {
+pub(super) fn failure(
+    mut exchange: Box<Exchange>,
+    failure: &Failure,
+    request_id: &str,
+) -> Response<AnswerBody> {
     let unknown = failure.was_sent();
     exchange.karbor_failed(failure.kind(), unknown);
     if let Some(wait) = failure.retry_after() {
@@ -225,7 +233,7 @@ pub(super) fn failure(mut exchange: Exchange, failure: &Failure, request_id: &st
 }
 
 /// An answer for the record's sake: the client broke its request off.
-pub(super) fn to_nobody(mut exchange: Exchange) -> Response<AnswerBody> {
+pub(super) fn to_nobody(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     exchange.client_left();
     let mut answer = Response::new(AnswerBody::whole(Bytes::new(), exchange));
     *answer.status_mut() = StatusCode::BAD_REQUEST;
@@ -234,7 +242,7 @@ pub(super) fn to_nobody(mut exchange: Exchange) -> Response<AnswerBody> {
 }
 
 /// A document of our own, which Karbor's word on the caller has allowed.
-pub(super) fn document(mut exchange: Exchange, body: Vec<u8>, request_id: &str) -> Response<AnswerBody> {
+pub(super) fn document(mut exchange: Box<Exchange>, body: Vec<u8>, request_id: &str) -> Response<AnswerBody> {
     exchange.answered_by_us();
     let mut answer = with_body(exchange, StatusCode::OK, body, request_id);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -260,7 +268,7 @@ fn put_headers(answer: &mut Response<AnswerBody>, request_id: &str) {
 }
 
 fn with_body(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     status: StatusCode,
     body: Vec<u8>,
     request_id: &str,
@@ -299,7 +307,11 @@ pub(super) const UNREAD_USAGE: HeaderValue =
     HeaderValue::from_static("199 karbor-admission \"usage is missing here: the ledger did not answer\"");
 
 /// Refuses a filter of a list, in the words of what is wrong with it.
-pub(super) fn filter(mut exchange: Exchange, error: FilterError, request_id: &str) -> Response<AnswerBody> {
+pub(super) fn filter(
+    mut exchange: Box<Exchange>,
+    error: FilterError,
+    request_id: &str,
+) -> Response<AnswerBody> {
     exchange.refused(Refusal::Filter);
     let message = format!("{error} ({})", Refusal::Filter.code());
     let mut fault = fault_of_refusal(Refusal::Filter, &message);

@@ -28,7 +28,7 @@ pub(super) enum Stop {
 }
 
 impl Stop {
-    pub(super) fn answer(self, exchange: Exchange, request_id: &str) -> Response<AnswerBody> {
+    pub(super) fn answer(self, exchange: Box<Exchange>, request_id: &str) -> Response<AnswerBody> {
         match self {
             Self::Deny(violations) => respond::denial(exchange, violations, request_id),
             Self::Refuse(refusal) => respond::refusal(exchange, refusal, request_id),

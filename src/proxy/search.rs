@@ -42,14 +42,14 @@ const UNREADABLE: Failure = Failure::Answer("it is no list of checkpoints");
 /// Answers a list with a filter.
 pub(super) async fn search(
     proxy: &Proxy,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     peer: &Peer,
     mut parts: Parts,
     target: Target,
     (query, place): (ListQuery, Place),
 ) -> Response<AnswerBody> {
     let caller = Caller::of(&parts);
-    headers::towards_karbor(&mut parts, target, peer, &proxy.options.identity_headers);
+    headers::towards_karbor(&mut parts, target, peer, &proxy.identity);
     let outcome = match candidates(proxy, &query, &place).await {
         Ok(candidates) => {
             exchange.dispatched();
@@ -293,7 +293,7 @@ impl Page {
     fn answer(
         mut self,
         proxy: &Proxy,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
         parts: &Parts,
         (query, place): (&ListQuery, &Place),
         caller: &Caller,

@@ -49,7 +49,7 @@ impl Write {
 /// Reviews and forwards a write to an existing checkpoint.
 pub(super) async fn update(
     proxy: Rc<Proxy>,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     peer: Rc<Peer>,
     mut parts: Parts,
     body: Incoming,
@@ -68,7 +68,7 @@ pub(super) async fn update(
         }
         Err(stop) => return stop.answer(exchange, &request_id),
     };
-    headers::towards_karbor(&mut parts, target, &peer, &proxy.options.identity_headers);
+    headers::towards_karbor(&mut parts, target, &peer, &proxy.identity);
     exchange.dispatched();
     let sent = forward::send(&proxy, Request::from_parts(parts, body)).await;
     drop(held);

@@ -61,11 +61,12 @@ pub(super) async fn serve<H: Handler>(
             }
         }
     });
-    let mut connection = http1::Builder::new()
-        .half_close(false)
-        .max_headers(options.max_fields)
-        .max_buf_size(options.max_head_bytes.max(MIN_BUFFER_BYTES))
-        .serve_connection(TokioIo::new(guarded), service);
+    let mut builder = http1::Builder::new();
+    builder.half_close(false).max_buf_size(options.max_head_bytes.max(MIN_BUFFER_BYTES));
+    if options.max_fields > USUAL_FIELDS {
+        builder.max_headers(options.max_fields);
+    }
+    let mut connection = builder.serve_connection(TokioIo::new(guarded), service);
     let ended = {
         let mut order = watcher.clone().order_in_one_task();
         let mut timer = pin!(sleep_until(due(&standing, &options, None).0));
@@ -99,6 +100,10 @@ pub(super) async fn serve<H: Handler>(
         End::Refused(refusal) => refuse(socket, &handler.refuse(&peer, refusal)).await,
     }
 }
+
+/// As many as hyper takes when it is told nothing. Told, it sets its places for them up anew for each request; how
+/// many there may be, `wire` has seen to already.
+const USUAL_FIELDS: usize = 100;
 
 /// hyper's own smallest buffer.
 const MIN_BUFFER_BYTES: usize = 8192;

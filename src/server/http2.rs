@@ -60,7 +60,7 @@ pub(super) async fn serve<H: Handler>(
         let (streams, handler) = (streams.clone(), handler.clone());
         move |request: Request<Incoming>| {
             let pace = streams.begin();
-            let answer = open(&handler, &peer, &stay, &limits, request);
+            let answer = open(&handler, &peer, &stay, &limits, request).map(Opened::boxed);
             let underway = Underway::of(streams.clone());
             async move {
                 let (answer, place) = match answer {
@@ -100,6 +100,13 @@ pub(super) async fn serve<H: Handler>(
 struct Opened<F> {
     answer: F,
     place: Option<Arc<Place>>,
+}
+
+impl<F> Opened<F> {
+    /// In a box: hyper keeps a place for it more than once.
+    fn boxed(self) -> Opened<Pin<Box<F>>> {
+        Opened { answer: Box::pin(self.answer), place: self.place }
+    }
 }
 
 /// What becomes of a request: the handler's answer to come, or a refusal.
@@ -156,8 +163,10 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Tasks {
         // hyper asks the service, and at once has its answer carried out.
         let (pace, live) = (self.streams.take_newest(), self.live.clone());
         drain::spawn_awaited(self.watcher.clone(), |watcher| async move {
+            // Here once, and not in what waits for it again.
+            let mut task = pin!(task);
             match pace {
-                Some(pace) => unless_stalled(task, &pace, &live).await,
+                Some(pace) => unless_stalled(task.as_mut(), &pace, &live).await,
                 None => task.await,
             }
             drop(watcher);
@@ -166,8 +175,7 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Tasks {
 }
 
 /// Gives an answer up that its client does not take: dropped, the stream is reset.
-async fn unless_stalled(task: impl Future<Output = ()>, pace: &Pace, live: &LiveOptions) {
-    let mut task = pin!(task);
+async fn unless_stalled(mut task: Pin<&mut impl Future<Output = ()>>, pace: &Pace, live: &LiveOptions) {
     let mut timer = pin!(sleep_until(Instant::now() + live.current().write_timeout));
     poll_fn(|cx| {
         if task.as_mut().poll(cx).is_ready() {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::Body;
 use hyper::body::Incoming;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::address::{Address, Load};
 use super::connect::{dial, speak};
@@ -30,9 +30,9 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What is left of a request that was not answered.
 #[derive(Debug)]
-pub(super) enum Rest<B> {
-    /// All of it: no byte was sent.
-    Whole(Request<B>),
+pub(super) enum Rest {
+    /// All of it, back in its place: no byte was sent.
+    Whole,
     /// Its fields, and no byte of an answer came.
     Fields(HeaderMap),
     /// Nothing that could be sent again.
@@ -84,17 +84,19 @@ pub(super) struct Attempt<'a, P> {
 }
 
 impl<P: Progress> Attempt<'_, P> {
-    /// Sends `request` on `link`, and gives both the answer and the connection it comes on.
+    /// Sends `request` on `link` now, and gives both the answer and the connection it comes on. What was not sent is
+    /// put back.
     ///
     /// # Errors
     /// Why there is no answer, and what can be sent again.
     pub(super) async fn make<B>(
         &self,
         mut link: Link<B>,
-        mut request: Request<B>,
-    ) -> Result<(Response<Incoming>, Link<B>), (Failure, Rest<B>)>
+        request: &mut Request<B>,
+        now: Instant,
+    ) -> Result<(Response<Incoming>, Link<B>), (Failure, Rest)>
     where
-        B: Body<Data = Bytes> + Unpin + 'static,
+        B: Body<Data = Bytes> + Default + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let address = self.load.address();
@@ -106,30 +108,30 @@ impl<P: Progress> Attempt<'_, P> {
             request.headers_mut().insert(header::HOST, address.site.host.clone());
         }
         let mut count = Count::new(self.metrics, link.written());
-        let handed_over = Instant::now();
         link.prelude().begin();
-        let sending = link.sender().try_send_request(request);
-        match self.in_time(sending).await {
+        let sending = link.sender().try_send_request(std::mem::take(request));
+        match self.in_time(sending, now).await {
             Ok(Ok(response)) => {
                 link.prelude().end();
-                link.forget();
-                let status = response.status();
-                count.answered(status, self.progress.last().unwrap_or(handed_over).elapsed());
+                let (status, began) = (response.status(), Instant::now());
+                link.answered(began);
+                count.answered(status, began - self.progress.last().unwrap_or(now));
                 address.answered(status.as_u16(), self.on_trial, &self.roster.options.ejection);
                 Ok((response, link))
             }
             Ok(Err(mut error)) => {
                 let rest = match error.take_message() {
-                    Some(mut request) => {
+                    Some(returned) => {
+                        *request = returned;
                         if host_added {
                             request.headers_mut().remove(header::HOST);
                         }
-                        Rest::Whole(request)
+                        Rest::Whole
                     }
                     None if self.keeps && link.prelude().is_untouched() => Rest::Fields(link.kept()),
                     None => Rest::Nothing,
                 };
-                let sent = !matches!(rest, Rest::Whole(_));
+                let sent = !matches!(rest, Rest::Whole);
                 Err((Failure::of_exchange(error.into_error(), sent), rest))
             }
             Err(failure) => Err((failure, Rest::Nothing)),
@@ -137,13 +139,12 @@ impl<P: Progress> Attempt<'_, P> {
     }
 
     /// Waits for the head of the answer: from the end of the body, or as long as the body goes on.
-    async fn in_time<T>(&self, sending: impl Future<Output = T>) -> Result<T, Failure> {
+    async fn in_time<T>(&self, sending: impl Future<Output = T>, started: Instant) -> Result<T, Failure> {
         let options = &self.roster.options;
         let mut sending = pin!(sending);
-        let started = Instant::now();
-        let mut wait = options.first_byte_timeout;
+        let mut end = started + options.first_byte_timeout;
         loop {
-            if let Ok(sent) = tokio::time::timeout(wait, sending.as_mut()).await {
+            if let Ok(sent) = timeout_at(end, sending.as_mut()).await {
                 return Ok(sent);
             }
             let most = match self.progress.is_underway() {
@@ -151,10 +152,9 @@ impl<P: Progress> Attempt<'_, P> {
                 true => options.first_byte_timeout.max(options.idle_timeout) + STALL_SLACK,
                 false => options.first_byte_timeout,
             };
-            let end = self.progress.last().unwrap_or(started) + most;
-            match end.checked_duration_since(Instant::now()) {
-                Some(left) if !left.is_zero() => wait = left,
-                _ => return Err(Failure::FirstByteTimeout),
+            end = self.progress.last().unwrap_or(started) + most;
+            if end <= Instant::now() {
+                return Err(Failure::FirstByteTimeout);
             }
         }
     }

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Uri, Version};
+use http::{Method, Request, Uri, Version};
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -38,8 +38,8 @@ pub(super) struct Journey<'a, B, P> {
 /// What became of a request at one address.
 enum Outcome<B> {
     Answered(Answer<B>),
-    /// It can go elsewhere.
-    Returned(Failure, Request<B>, Place, Move),
+    /// It is back, and can go elsewhere.
+    Returned(Failure, Place, Move),
     Failed(Failure),
 }
 
@@ -62,13 +62,13 @@ where
         Self { roster, pool, metrics, progress, again, tried: Vec::new(), only_new: false }
     }
 
-    /// Carries it out.
+    /// Carries `request` out: what is left in its place is nothing.
     ///
     /// # Errors
     /// See [`super::Upstream::send`].
     pub(super) async fn make(
         mut self,
-        mut request: Request<B>,
+        request: &mut Request<B>,
         mut place: Place,
     ) -> Result<Answer<B>, Failure> {
         let mut last = None;
@@ -92,9 +92,7 @@ where
             match self.at(load, on_trial, request, place).await {
                 Outcome::Answered(answer) => return Ok(answer),
                 Outcome::Failed(failure) => return Err(failure),
-                Outcome::Returned(failure, returned, kept, why) => {
-                    (last, request, place) = (Some((failure, why)), returned, kept);
-                }
+                Outcome::Returned(failure, kept, why) => (last, place) = (Some((failure, why)), kept),
             }
             self.tried.push(address);
         }
@@ -103,24 +101,22 @@ where
     }
 
     /// At one address: on its kept connections, and then on a new one.
-    async fn at(&mut self, load: Load, on_trial: bool, mut request: Request<B>, place: Place) -> Outcome<B> {
+    async fn at(&mut self, load: Load, on_trial: bool, request: &mut Request<B>, place: Place) -> Outcome<B> {
         let address = load.address().clone();
-        while !self.only_new
-            && let Some(link) = self.pool.take(&address)
-        {
+        while !self.only_new {
+            let now = Instant::now();
+            let Some(link) = self.pool.take(&address, now) else { break };
             let attempt = self.attempt(&load, on_trial, true);
-            match attempt.make(link, request).await {
+            match attempt.make(link, request, now).await {
                 Ok((response, link)) => return self.answered(response, link, load, place),
-                Err((_, Rest::Whole(returned))) => request = returned,
-                Err((failure, Rest::Fields(fields))) => match self.repeated(fields) {
-                    Some(again) => {
-                        self.metrics.moved(Move::Unanswered);
-                        self.only_new = true;
-                        request = again;
+                Err((_, Rest::Whole)) => {}
+                Err((failure, rest)) => {
+                    if !self.repeat(rest, request) {
+                        return Outcome::Failed(failure);
                     }
-                    None => return Outcome::Failed(failure),
-                },
-                Err((failure, Rest::Nothing)) => return Outcome::Failed(failure),
+                    self.metrics.moved(Move::Unanswered);
+                    self.only_new = true;
+                }
             }
         }
         let rules = &self.roster.options.ejection;
@@ -130,12 +126,12 @@ where
             Err(failure) => {
                 address.failed(Fault::Connect, on_trial, rules);
                 self.roster.wanted.notify_one();
-                return Outcome::Returned(failure, request, place, Move::Unconnected);
+                return Outcome::Returned(failure, place, Move::Unconnected);
             }
         };
         address.connected(on_trial);
         let attempt = self.attempt(&load, on_trial, !self.roster.is_single());
-        match attempt.make(link, request).await {
+        match attempt.make(link, request, Instant::now()).await {
             Ok((response, link)) => self.answered(response, link, load, place),
             Err((failure, rest)) => {
                 // A server may close on a body that it does not want to read: no client may eject Karbor by that.
@@ -143,13 +139,12 @@ where
                 if failure.is_of_address() && !streams {
                     address.failed(Fault::Exchange, on_trial, rules);
                 }
-                match rest {
-                    Rest::Whole(returned) => Outcome::Returned(failure, returned, place, Move::Unsent),
-                    Rest::Fields(fields) => match self.repeated(fields) {
-                        Some(again) => Outcome::Returned(failure, again, place, Move::Unanswered),
-                        None => Outcome::Failed(failure),
-                    },
-                    Rest::Nothing => Outcome::Failed(failure),
+                if matches!(rest, Rest::Whole) {
+                    Outcome::Returned(failure, place, Move::Unsent)
+                } else if self.repeat(rest, request) {
+                    Outcome::Returned(failure, place, Move::Unanswered)
+                } else {
+                    Outcome::Failed(failure)
                 }
             }
         }
@@ -176,14 +171,16 @@ where
         Outcome::Answered(Answer { response, lease: Lease::new(link, self.pool.clone(), load, place) })
     }
 
-    /// The request once more, of the fields that were kept.
-    fn repeated(&self, fields: HeaderMap) -> Option<Request<B>> {
-        let (method, uri, version) = self.again.clone()?;
-        let mut request = Request::new(B::default());
+    /// Makes the request once more, of the fields that were kept; false without them.
+    fn repeat(&self, rest: Rest, request: &mut Request<B>) -> bool {
+        let (Rest::Fields(fields), Some((method, uri, version))) = (rest, self.again.clone()) else {
+            return false;
+        };
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.version_mut() = version;
         *request.headers_mut() = fields;
-        Some(request)
+        *request.body_mut() = B::default();
+        true
     }
 }

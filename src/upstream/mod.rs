@@ -9,6 +9,7 @@ mod ask;
 mod attempt;
 mod connect;
 mod failure;
+mod fields;
 mod health;
 mod journey;
 mod options;
@@ -144,7 +145,11 @@ where
     ///
     /// # Errors
     /// [`Failure::was_sent`] says whether Karbor may have seen the request.
-    pub async fn send(&self, request: Request<B>, progress: &impl Progress) -> Result<Answer<B>, Failure> {
+    pub async fn send(
+        &self,
+        mut request: Request<B>,
+        progress: &impl Progress,
+    ) -> Result<Answer<B>, Failure> {
         let place = match self.queue.enter_now() {
             Some(place) => place,
             None => {
@@ -160,7 +165,7 @@ where
         };
         let roster = self.roster.borrow().clone();
         let journey = Journey::of(&request, &roster, &self.pool, &self.metrics, progress);
-        journey.make(request, place).await
+        journey.make(&mut request, place).await
     }
 
     fn tend(&self) {

@@ -3,13 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderMap;
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::address::{Address, Load};
+use super::fields::Fields;
 use super::prelude::Prelude;
 use super::queue::Place;
 use super::socket::Written;
@@ -24,9 +26,10 @@ struct Parts<B> {
     written: Written,
     address: Rc<Address>,
     prelude: Prelude,
-    idle_since: Instant,
+    /// Since when it is idle, or its answer has begun.
+    since: Instant,
     /// The fields of the request under way, where it may be sent again.
-    fields: HeaderMap,
+    fields: Fields,
     /// Dropped with the link: tells the connection's task that nobody will use it again.
     _held: oneshot::Sender<()>,
 }
@@ -40,8 +43,8 @@ impl<B> Link<B> {
         prelude: Prelude,
     ) -> (Self, oneshot::Receiver<()>) {
         let (held, let_go) = oneshot::channel();
-        let (idle_since, fields) = (Instant::now(), HeaderMap::new());
-        let parts = Parts { sender, written, address, prelude, idle_since, fields, _held: held };
+        let (since, fields) = (Instant::now(), Fields::default());
+        let parts = Parts { sender, written, address, prelude, since, fields, _held: held };
         (Self(Box::new(parts)), let_go)
     }
 
@@ -59,17 +62,18 @@ impl<B> Link<B> {
 
     /// Remembers the fields of a request.
     pub(super) fn keep(&mut self, fields: &HeaderMap) {
-        self.0.fields.clone_from(fields);
+        self.0.fields.write(fields);
     }
 
     /// What was remembered.
-    pub(super) fn kept(self) -> HeaderMap {
-        self.0.fields
+    pub(super) fn kept(&self) -> HeaderMap {
+        self.0.fields.read()
     }
 
-    /// The request is answered.
-    pub(super) fn forget(&mut self) {
-        self.0.fields = HeaderMap::new();
+    /// The request is answered since `now`.
+    pub(super) fn answered(&mut self, now: Instant) {
+        self.0.fields.clear();
+        self.0.since = now;
     }
 }
 
@@ -95,7 +99,7 @@ impl<B> Pool<B> {
     }
 
     /// The latest used connection to `address` that can carry a request. Closed and old ones are let go.
-    pub(super) fn take(&self, address: &Rc<Address>) -> Option<Link<B>> {
+    pub(super) fn take(&self, address: &Rc<Address>, now: Instant) -> Option<Link<B>> {
         let mut idle = self.idle.borrow_mut();
         let mut at = idle.len();
         while at > 0 {
@@ -108,7 +112,7 @@ impl<B> Pool<B> {
                 idle.remove(at);
             } else if link.sender.is_ready() {
                 let link = idle.remove(at);
-                if link.0.idle_since.elapsed() < self.idle_timeout.get() {
+                if now.saturating_duration_since(link.0.since) < self.idle_timeout.get() {
                     return Some(link);
                 }
                 // Those before it are older still.
@@ -129,7 +133,7 @@ impl<B> Pool<B> {
     pub(super) fn sweep(&self) {
         const TO_BECOME_READY: Duration = Duration::from_secs(1);
         self.idle.borrow_mut().retain(|Link(link)| {
-            let idle = link.idle_since.elapsed();
+            let idle = link.since.elapsed();
             let ready = link.sender.is_ready() || idle < TO_BECOME_READY;
             let fresh = idle < self.idle_timeout.get();
             !link.sender.is_closed() && ready && fresh && !link.address.is_retired()
@@ -140,7 +144,7 @@ impl<B> Pool<B> {
         if link.0.sender.is_closed() || self.most.get() == 0 || link.0.address.is_retired() {
             return;
         }
-        link.0.idle_since = Instant::now();
+        link.0.since = Instant::now();
         let mut idle = self.idle.borrow_mut();
         if idle.len() >= self.most.get() {
             idle.remove(0);
@@ -166,6 +170,12 @@ impl<B> Lease<B> {
     /// Where the answer comes from: an address and a port, or a path.
     pub fn address(&self) -> impl fmt::Display + '_ {
         &self.link.0.address.dial
+    }
+
+    /// When its head was there.
+    #[must_use]
+    pub fn began(&self) -> Instant {
+        self.link.0.since
     }
 
     /// The answer was read to its end.

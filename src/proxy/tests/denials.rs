@@ -15,7 +15,7 @@ use crate::telemetry::exchange::{Client, Desk, Exchange, Lineage};
 use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
 use crate::telemetry::spans::Spans;
 
-fn exchange() -> Exchange {
+fn exchange() -> Box<Exchange> {
     let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
     let hub = MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap();
     let options = AuditOptions { sink: AuditSink::None, key_names: KeyNames::Plain, queue_lines: 1 };

@@ -12,7 +12,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, Uri, Version};
 
-use super::headers::towards_karbor;
+use super::headers::{Identity, towards_karbor};
 use super::peer::Peer;
 use super::{AddressRange, TrustedPeer};
 use crate::karbor::target::Target;
@@ -48,7 +48,6 @@ fn range(text: &str) -> AddressRange {
     AddressRange { address: address.parse().unwrap(), bits: bits.parse().unwrap() }
 }
 
-/// Sorted, as the configuration sees to.
 const IDENTITY: [HeaderName; 3] = [
     HeaderName::from_static("openstack-system-scope"),
     HeaderName::from_static("x-project-id"),
@@ -62,6 +61,6 @@ fn sent_by(peer: &Peer, target: &str, fields: Fields<'_>) -> Parts {
     request.extensions_mut().insert("what the server noted");
     let (mut parts, ()) = request.into_parts();
     let target = Target::of(Uri::try_from(target).unwrap()).unwrap();
-    towards_karbor(&mut parts, target, peer, &IDENTITY);
+    towards_karbor(&mut parts, target, peer, &Identity::of(&IDENTITY));
     parts
 }

@@ -123,12 +123,12 @@ pub struct Subject {
 }
 
 impl Exchange {
-    /// A request has begun.
+    /// A request has begun. In a box, because the record is moved often, and large.
     #[must_use]
-    pub fn open(desk: Rc<Desk>, client: &Client, method: &str, lineage: Lineage) -> Self {
+    pub fn open(desk: Rc<Desk>, client: &Client, method: &str, lineage: Lineage) -> Box<Self> {
         desk.metrics.in_flight_started();
         let recording = Recording::begin(&desk, client, method, &lineage);
-        Self {
+        Box::new(Self {
             desk,
             peer: client.origin,
             certificate: client.certificate.clone(),
@@ -149,7 +149,7 @@ impl Exchange {
             sent: 0,
             client_left: false,
             judged: None,
-        }
+        })
     }
 
     /// What it is part of.
@@ -313,11 +313,11 @@ impl Exchange {
         self.answered = Some(Instant::now());
     }
 
-    /// Karbor's answer has begun, from that address.
-    pub fn karbor_answered(&mut self, status: u16, from: impl fmt::Display) {
+    /// Karbor's answer has begun then, from that address.
+    pub fn karbor_answered(&mut self, status: u16, from: impl fmt::Display, then: Instant) {
         self.recording.served_by(from);
         self.course = Course::Answered;
-        self.answered = Some(Instant::now());
+        self.answered = Some(then);
         self.upstream_status = Some(status);
     }
 
@@ -378,7 +378,7 @@ impl Exchange {
     }
 
     /// Writes the record. Dropping it does the same; this says that it is meant.
-    pub fn finish(self) {
+    pub fn finish(self: Box<Self>) {
         drop(self);
     }
 }
