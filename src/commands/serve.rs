@@ -10,11 +10,14 @@ use karbor_admission::demo::{self, StandIn};
 use karbor_admission::signals::Signals;
 use karbor_admission::telemetry::log;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::disable_transparent_huge_pages;
 
 use super::arguments::RunArguments;
 
 /// Runs in front of Karbor until told to end.
 pub(crate) fn serve(arguments: &RunArguments) -> anyhow::Result<()> {
+    // Where the system gives them unasked, a thread that needs a few KiB would hold 2 MiB.
+    let _refused = disable_transparent_huge_pages(true);
     let loaded = config::load_with_origins(arguments.file.config.as_deref(), config::variables())?;
     start_log(&loaded)?;
     raise_limit_on_descriptors(&loaded);
