@@ -6,7 +6,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a bench tells and fails aloud")]
 
-use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -115,7 +114,7 @@ fn policy(quotas: Quotas) -> Arc<Policy> {
     Arc::new(Policy::new(PolicySpec {
         revision: "bench".into(),
         default: Arc::new(rules),
-        tenants: HashMap::new(),
+        tenants: Arc::default(),
         bridged_keys: Vec::new(),
         karbor_keys: Vec::new(),
         violations_reported: 16,

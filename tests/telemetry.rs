@@ -61,7 +61,7 @@ fn busy_hub() -> MetricsHub {
     let policy = PolicySpec {
         revision: "r1".into(),
         default: rules(Limits::SHIPPED),
-        tenants: [(TenantId::new("quote\"back\\slash"), rules(limits))].into(),
+        tenants: Arc::new([(TenantId::new("quote\"back\\slash"), rules(limits))].into()),
         bridged_keys: vec!["created_by".into()],
         karbor_keys: Vec::new(),
         violations_reported: 16,

@@ -1,6 +1,5 @@
 //! The verdict on a body, under the policy as shipped.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use divan::Bencher;
@@ -22,7 +21,7 @@ fn shipped() -> Policy {
     Policy::new(PolicySpec {
         revision: "bench".into(),
         default: Arc::new(rules),
-        tenants: HashMap::new(),
+        tenants: Arc::default(),
         bridged_keys: ["created_by", "trigger_id", "scheduled_operation_id"].map(Into::into).into(),
         karbor_keys: vec![("karbor-created-by".into(), Vec::new())],
         violations_reported: 16,

@@ -20,7 +20,7 @@ use crate::policy::{
 pub(super) fn policy(settings: &Settings) -> Result<PolicySpec, Problem> {
     let quotas = [KeyPath::of("quotas")];
     let default = Arc::new(rules(settings, &KeyPath::of("policy"), &KeyPath::of("limits"), &quotas, None)?);
-    let tenants = tenants(settings, &default)?;
+    let tenants = Arc::new(tenants(settings, &default)?);
     let policy = PolicySpec {
         revision: Box::default(),
         default,

@@ -68,7 +68,7 @@ pub struct PolicySpec {
     /// For every tenant not named.
     pub default: Arc<TenantRules>,
     /// For the tenants named.
-    pub tenants: HashMap<TenantId, Arc<TenantRules>>,
+    pub tenants: Arc<HashMap<TenantId, Arc<TenantRules>>>,
     /// Unprefixed keys of Karbor's own operation engine that are admitted as they are.
     pub bridged_keys: Vec<Box<str>>,
     /// The recognised `karbor-` keys, and the values each may have; none listed means any.

@@ -1,6 +1,6 @@
 //! A ledger of its own for each test, on either engine, by a clock that the test sets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -326,7 +326,7 @@ pub(crate) fn policy(quotas: Quotas) -> Arc<Policy> {
     Arc::new(Policy::new(PolicySpec {
         revision: "r1".into(),
         default: Arc::new(rules),
-        tenants: HashMap::new(),
+        tenants: Arc::default(),
         bridged_keys: Vec::new(),
         karbor_keys: Vec::new(),
         violations_reported: 16,

@@ -88,7 +88,7 @@ fn follows_the_tenants_stance() {
     let mut spec = spec(rules());
     for stance in Enforcement::ALL {
         let rules = Arc::new(TenantRules { stances: Stances::all(stance), ..rules() });
-        spec.tenants.insert(TenantId::new(stance.word()), rules);
+        Arc::make_mut(&mut spec.tenants).insert(TenantId::new(stance.word()), rules);
     }
     let policy = Policy::new(spec);
     let body = creation(r#"{"k":"v"}"#);

@@ -1,6 +1,5 @@
 //! Policies to review under, and verdicts in few words.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use karbor_admission::karbor::TenantId;
@@ -45,7 +44,7 @@ pub(crate) fn spec(default: TenantRules) -> PolicySpec {
     PolicySpec {
         revision: "r1".into(),
         default: Arc::new(default),
-        tenants: HashMap::new(),
+        tenants: Arc::default(),
         bridged_keys: ["created_by", "trigger_id", "scheduled_operation_id"].map(Into::into).into(),
         karbor_keys: keys
             .map(|(key, values)| (key.into(), values.iter().map(|value| (*value).into()).collect()))
@@ -62,7 +61,7 @@ pub(crate) fn policy(default: TenantRules) -> Policy {
 /// The policy with other rules for one tenant.
 pub(crate) fn policy_for(tenant: &str, rules: TenantRules) -> Policy {
     let mut spec = spec(self::rules());
-    spec.tenants.insert(TenantId::new(tenant), Arc::new(rules));
+    Arc::make_mut(&mut spec.tenants).insert(TenantId::new(tenant), Arc::new(rules));
     Policy::new(spec)
 }
 

@@ -5,6 +5,7 @@
 
 mod family;
 mod glance;
+mod in_force;
 mod label;
 mod life;
 mod scrape;
@@ -22,6 +23,7 @@ use prometheus::{IntCounter, IntCounterVec, Registry};
 
 pub use family::{FAMILIES, Family, Kind};
 pub use glance::{Endpoint, Glance, Tally};
+use in_force::{InForce, quotas};
 pub use label::{
     AuditDrop, ConnectionRefusal, Direction, Handshake, LedgerOperation, LedgerOutcome, MethodClass, Move,
     Outcome, Probe, Reload, Side, SpanDrop, Unfilled, Unkept, UpstreamFailure,
@@ -32,7 +34,7 @@ pub use upstream::{EndpointMetrics, Waiting};
 pub use worker::WorkerMetrics;
 
 use crate::karbor::TenantId;
-use crate::policy::{Bound, Enforcement, Limits, PolicySpec, Quota, Rule, Standing};
+use crate::policy::{Enforcement, PolicySpec, Quota, Rule, Standing};
 
 /// The media type of [`MetricsHub::encode`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -121,7 +123,7 @@ struct Hub {
     audit: AuditCounters,
     spans: SpanCounters,
     life: Life,
-    policy: Mutex<Vec<MetricFamily>>,
+    policy: Mutex<Option<InForce>>,
     used: Mutex<Vec<MetricFamily>>,
     certificates: Mutex<Vec<MetricFamily>>,
 }
@@ -162,7 +164,7 @@ impl MetricsHub {
             },
             life: Life::new(&registry)?,
             registries: Mutex::new(vec![registry]),
-            policy: Mutex::new(Vec::new()),
+            policy: Mutex::default(),
             used: Mutex::new(Vec::new()),
             certificates: Mutex::new(Vec::new()),
         })))
@@ -196,26 +198,7 @@ impl MetricsHub {
         for key in &policy.bridged_keys {
             hub.bridged.get_metric_with_label_values(&[&**key])?;
         }
-        let info = family::POLICY.loose_gauge()?;
-        info.get_metric_with_label_values(&[&*policy.revision])?.set(1.0);
-        let limit = family::LIMIT.loose_gauge()?;
-        let own = policy.tenants.iter().map(|(tenant, rules)| (tenants::spell(tenant), &**rules));
-        let quota = family::QUOTA.loose_gauge()?;
-        for (tenant, rules) in own.chain([(tenants::DEFAULT.into(), &*policy.default)]) {
-            for (name, most) in effective(&rules.limits) {
-                limit.get_metric_with_label_values(&[&*tenant, name])?.set(most);
-            }
-            for (name, most) in quotas(&rules.quotas.whole) {
-                let most = most.map_or(f64::INFINITY, |most| most as f64);
-                quota.get_metric_with_label_values(&[&*tenant, name])?.set(most);
-            }
-        }
-        // A registry of their own only to have them sorted.
-        let sorted = Registry::new();
-        sorted.register(Box::new(info))?;
-        sorted.register(Box::new(limit))?;
-        sorted.register(Box::new(quota))?;
-        *lock(&hub.policy) = sorted.gather();
+        *lock(&hub.policy) = Some(InForce::of(policy));
         Ok(())
     }
 
@@ -273,43 +256,21 @@ impl MetricsHub {
         let counted = scrape::gather(&registries);
         let (policy, used) = (lock(&self.0.policy), lock(&self.0.used));
         let certificates = lock(&self.0.certificates);
-        let mut families: Vec<&MetricFamily> =
-            counted.iter().chain(policy.iter()).chain(used.iter()).chain(certificates.iter()).collect();
-        families.sort_by_key(|family| family.name());
+        let counted = counted.iter().chain(used.iter()).chain(certificates.iter());
+        let mut families: Vec<(&str, Option<&MetricFamily>)> =
+            counted.map(|family| (family.name(), Some(family))).collect();
+        families.extend(policy.iter().flat_map(|_| in_force::SHOWN).map(|family| (family.name, None)));
+        families.sort_unstable_by_key(|(name, _)| *name);
         let mut text = String::new();
-        for family in families {
-            let start = text.len();
-            scrape::write(&mut text, family);
-            if [family::LIMIT.name, family::QUOTA.name].contains(&family.name()) {
-                // The encoder writes Rust's spelling of infinity. No label value holds a bare line end.
-                let respelled = text.split_off(start).replace(" inf\n", " +Inf\n");
-                text.push_str(&respelled);
+        for (name, family) in families {
+            match (family, &*policy) {
+                (Some(family), _) => scrape::write(&mut text, family),
+                (None, Some(policy)) => policy.write(name, &mut text),
+                (None, None) => {}
             }
         }
         text
     }
-}
-
-/// Each limit, with infinity for none.
-fn effective(limits: &Limits) -> [(&'static str, f64); 5] {
-    let most = |bound: Bound| bound.number().map_or(f64::INFINITY, |most| most as f64);
-    [
-        ("entries", most(limits.entries)),
-        ("key_bytes", most(limits.key_bytes)),
-        ("value_bytes", most(limits.value_bytes)),
-        ("total_bytes", most(limits.total_bytes)),
-        ("body_bytes", most(Bound::AtMost(limits.body_bytes))),
-    ]
-}
-
-/// Each quota on a tenant as a whole; none for no bound.
-fn quotas(quota: &Quota) -> [(&'static str, Option<u64>); 4] {
-    [
-        ("checkpoints", quota.checkpoints.number()),
-        ("stored_bytes", quota.stored_bytes.number()),
-        ("stored_entries", quota.stored_entries.number()),
-        ("creations", quota.creations.map(|rate| rate.count)),
-    ]
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

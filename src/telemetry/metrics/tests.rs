@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::tenants::TenantLabels;
 use super::*;
 use crate::karbor::route::RouteKind;
-use crate::policy::{Applications, Charge, Quotas, Stances, TenantRules, Violation, Violations};
+use crate::policy::{
+    Applications, Bound, Charge, Limits, Quotas, Stances, TenantRules, Violation, Violations,
+};
 use crate::wire::Refusal;
 
 fn hub(named: &[&str], further_tenants: usize) -> MetricsHub {
@@ -26,7 +28,7 @@ fn policy(revision: &str, default: Limits, tenants: &[(&str, Limits)]) -> Policy
     PolicySpec {
         revision: revision.into(),
         default: rules(default),
-        tenants: tenants.iter().map(|(id, limits)| (TenantId::new(*id), rules(*limits))).collect(),
+        tenants: Arc::new(tenants.iter().map(|(id, limits)| (TenantId::new(*id), rules(*limits))).collect()),
         bridged_keys: vec!["created_by".into()],
         karbor_keys: Vec::new(),
         violations_reported: 16,
@@ -74,7 +76,7 @@ fn cells_stand_in_the_order_of_their_words() {
 fn no_word_after_a_tenant_ends_in_another() {
     let rules = Rule::ALL.map(Rule::code);
     let stances = Enforcement::ALL.map(Enforcement::outcome);
-    let limits = effective(&Limits::SHIPPED).map(|(name, _)| name);
+    let limits = in_force::limits(&Limits::SHIPPED).map(|(name, _)| name);
     for words in [&rules[..], &stances[..], &limits[..]] {
         for one in words {
             assert!(words.iter().all(|other| one == other || !one.ends_with(other)), "{one}");
