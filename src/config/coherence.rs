@@ -66,9 +66,10 @@ pub(super) fn warnings(settings: &Settings, config: &Config) -> Vec<Problem> {
 
 /// A limit on a part that is over the limit on the whole beside it can never bind.
 fn limits(settings: &Settings, at: &KeyPath, warnings: &mut Vec<Problem>) {
+    let Some(Value::Dict(_, own)) = at.find(settings.values()) else { return };
     let own = |name: &str| {
-        let value = at.child(name).find(settings.values())?.clone();
-        Some((kind::bound(&value, kind::size).ok()?, value))
+        let value = own.get(name)?;
+        Some((kind::bound(value, kind::size).ok()?, value))
     };
     for (part, whole) in
         [("key_bytes", "total_bytes"), ("value_bytes", "total_bytes"), ("total_bytes", "body_bytes")]
@@ -77,7 +78,7 @@ fn limits(settings: &Settings, at: &KeyPath, warnings: &mut Vec<Problem>) {
         if let (Bound::AtMost(part_bytes), Bound::AtMost(whole_bytes)) = (part_bound, whole_bound)
             && part_bytes > whole_bytes
         {
-            warnings.push(never_binds(settings, &at.child(part), &at.child(whole), &value));
+            warnings.push(never_binds(settings, &at.child(part), &at.child(whole), value));
         }
     }
 }

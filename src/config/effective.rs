@@ -1,13 +1,15 @@
 //! The effective configuration as a TOML file that says where each value came from.
 
+use std::rc::Rc;
+
 use figment::value::{Dict, Value};
 
 use super::Config;
 use super::kind::Kind;
 use super::memory;
-use super::schema::{Placeholder, below, settings};
+use super::schema::{self, Placeholder, Setting, below};
 use super::settings::Settings;
-use super::written::{KeyPath, as_toml};
+use super::written::{KeyPath, as_toml, name_as_toml};
 
 /// The longest list, in bytes, that stands on one line.
 const LINE_BYTES: usize = 100;
@@ -15,65 +17,73 @@ const LINE_BYTES: usize = 100;
 /// The settings as TOML that means the same when loaded, under the revision of the policy in them.
 pub(super) fn write(settings: &Settings, config: &Config) -> String {
     let mut text = format!("# policy revision {}\n# memory: {}\n", config.policy.revision, config.memory);
-    table((settings, config), settings.values(), &KeyPath::default(), &mut text);
+    let all: Vec<&'static Setting> = schema::settings().collect();
+    let mut writer = Writer { settings, config, text: &mut text };
+    writer.table(settings.values(), &KeyPath::default(), false, &all);
     text
 }
 
-fn table(all: (&Settings, &Config), values: &Dict, path: &KeyPath, text: &mut String) {
-    let (settings, config) = all;
-    let mut children: Vec<(usize, KeyPath, &Value)> = Vec::new();
-    for (name, value) in values {
-        let path = path.child(name);
-        children.push((rank(&path), path, value));
-    }
-    // In the order of the documentation; names that operators chose stay in order of name.
-    children.sort_by_key(|(rank, ..)| *rank);
-    let (tables, plain): (Vec<_>, Vec<_>) =
-        children.into_iter().partition(|(_, _, value)| matches!(value, Value::Dict(..)));
-    let named = is_named(path);
-    if named || (!plain.is_empty() && !path.names().is_empty()) {
-        text.push_str(&format!("\n[{path}]"));
-        // A name alone means something too: a recognised key, a tenant with a label of its own.
-        let origin = if named { format!("  # {}", settings.origin(path, None)) } else { String::new() };
-        text.push_str(&format!("{origin}\n"));
-    }
-    for (_, path, value) in plain {
-        let name = path.names().last().map(|name| super::written::name_as_toml(name)).unwrap_or_default();
-        let value = if is_secret(&path) { "\"***\"".to_owned() } else { wrapped(value) };
-        let found = memory::fitted(settings, config, &path.to_string());
-        let found = found.map(|found| format!(", found to be {found}")).unwrap_or_default();
-        text.push_str(&format!("{name} = {value}  # {}{found}\n", settings.origin(&path, None)));
-    }
-    for (_, path, value) in tables {
-        if let Value::Dict(_, values) = value {
-            table(all, values, &path, text);
+struct Writer<'w> {
+    settings: &'w Settings,
+    config: &'w Config,
+    text: &'w mut String,
+}
+
+/// A value under a name, and the settings that may stand there or within.
+struct Child<'v> {
+    path: KeyPath,
+    value: &'v Value,
+    within: Rc<[&'static Setting]>,
+}
+
+impl Writer<'_> {
+    /// `among` are the settings within, and `named` says that the operator chose the table's name.
+    fn table(&mut self, values: &Dict, path: &KeyPath, named: bool, among: &[&'static Setting]) {
+        let depth = path.names().len();
+        let is_any = |setting: &&Setting| setting.name(depth).and_then(Placeholder::of).is_some();
+        // Under names that operators chose all have the same settings, and there may be many of them.
+        let of_any: Option<Rc<[_]>> = among.iter().all(is_any).then(|| among.into());
+        let child = |(name, value): (&String, _)| {
+            let within = of_any.clone().unwrap_or_else(|| below(among, depth, name).into());
+            Child { path: path.child(name), value, within }
+        };
+        let mut children: Vec<Child<'_>> = values.iter().map(child).collect();
+        // In the order of the documentation; names that operators chose stay in order of name.
+        children.sort_by_key(|child| rank(among, &child.within));
+        let (tables, plain): (Vec<_>, Vec<_>) =
+            children.into_iter().partition(|child| matches!(child.value, Value::Dict(..)));
+        if named || (!plain.is_empty() && depth > 0) {
+            // A name alone means something too: a recognised key, a tenant with a label of its own.
+            let origin =
+                if named { format!("  # {}", self.settings.origin(path, None)) } else { String::new() };
+            self.text.push_str(&format!("\n[{path}]{origin}\n"));
+        }
+        for child in &plain {
+            self.plain(child);
+        }
+        for Child { path, value, within } in tables {
+            if let Value::Dict(_, values) = value {
+                let named = within.first().is_some_and(is_any);
+                self.table(values, &path, named, &within);
+            }
         }
     }
+
+    fn plain(&mut self, Child { path, value, within }: &Child<'_>) {
+        let name = path.names().last().map(|name| name_as_toml(name)).unwrap_or_default();
+        let is_secret = within.first().is_some_and(|setting| matches!(setting.kind, Kind::Secret));
+        let value = if is_secret { "\"***\"".to_owned() } else { wrapped(value) };
+        let found = memory::fitted(self.settings, self.config, &path.to_string());
+        let found = found.map(|found| format!(", found to be {found}")).unwrap_or_default();
+        let origin = self.settings.origin(path, None);
+        self.text.push_str(&format!("{name} = {value}  # {origin}{found}\n"));
+    }
 }
 
-fn is_secret(path: &KeyPath) -> bool {
-    let key = path.to_string();
-    settings().any(|setting| setting.key == key && matches!(setting.kind, Kind::Secret))
-}
-
-/// Where a key stands among the settings.
-fn rank(path: &KeyPath) -> usize {
-    let fits = |key: &str| {
-        let mut own = key.split('.');
-        path.names()
-            .iter()
-            .all(|name| own.next().is_some_and(|own| own == name || Placeholder::of(own).is_some()))
-    };
-    settings().position(|setting| fits(setting.key)).unwrap_or(usize::MAX)
-}
-
-/// Whether the operator chose the last name.
-fn is_named(path: &KeyPath) -> bool {
-    let Some(depth) = path.names().len().checked_sub(1) else { return false };
-    let all: Vec<_> = settings().collect();
-    let fitting =
-        path.names().iter().enumerate().fold(all, |among, (depth, name)| below(&among, depth, name));
-    fitting.first().and_then(|setting| setting.name(depth)).is_some_and(|own| Placeholder::of(own).is_some())
+/// Where the first of `within` stands in `among`.
+fn rank(among: &[&'static Setting], within: &[&'static Setting]) -> usize {
+    let of = |first: &&Setting| among.iter().position(|own| std::ptr::eq(*own, *first));
+    within.first().and_then(of).unwrap_or(usize::MAX)
 }
 
 fn wrapped(value: &Value) -> String {

@@ -2,6 +2,8 @@
 //!
 //! The only reader of the environment. Leaves judging the values to `shape`.
 
+use std::collections::BTreeSet;
+
 use figment::value::{Dict, Value};
 
 use super::hint::fold;
@@ -9,7 +11,7 @@ use super::kind::Kind;
 use super::problem::{Origin, Problem};
 use super::schema::{Placeholder, Setting, below, settings};
 use super::settings::Layer;
-use super::written::KeyPath;
+use super::written::{KeyPath, NotATable};
 use crate::policy::Rule;
 
 /// What the names of our variables begin with.
@@ -29,11 +31,11 @@ pub fn variables() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The layer of these variables; names not ours are left alone. `earlier` tells which names of tenants,
+/// The layer of these variables; names not ours are left alone. The layers below it tell which names of tenants,
 /// groups and keys there are.
 pub(super) fn layer(
     variables: impl Iterator<Item = (String, String)>,
-    earlier: &Dict,
+    earlier: &[Layer],
 ) -> (Layer, Vec<Problem>) {
     let mut ours: Vec<(String, String)> = variables
         .filter(|(name, _)| name.strip_prefix(PREFIX).is_some_and(|rest| !is_foreign(rest)))
@@ -58,7 +60,7 @@ fn is_foreign(rest: &str) -> bool {
         || (!rest.contains("__") && (service || rest == "PORT" || rest.starts_with("PORT_")))
 }
 
-fn add(layer: &mut Layer, earlier: &Dict, name: &str, text: &str) -> Result<(), Problem> {
+fn add(layer: &mut Layer, earlier: &[Layer], name: &str, text: &str) -> Result<(), Problem> {
     let origin = Origin::Variable(name.into());
     let (path, setting) = resolve(name, earlier, &origin)?;
     if text.contains(char::REPLACEMENT_CHARACTER) {
@@ -77,15 +79,14 @@ fn add(layer: &mut Layer, earlier: &Dict, name: &str, text: &str) -> Result<(), 
     }
     // Not a letter of a password may be taken for syntax.
     let value = if is_secret { Value::from(text) } else { read(text, setting) };
-    layer.mark(&path, origin);
-    insert(&mut layer.values, path.names(), value);
+    layer.insert(&path, value, origin);
     Ok(())
 }
 
 /// The path that a variable names, and its setting where there is one.
 fn resolve(
     name: &str,
-    earlier: &Dict,
+    earlier: &[Layer],
     origin: &Origin,
 ) -> Result<(KeyPath, Option<&'static Setting>), Problem> {
     let rest = name.strip_prefix(PREFIX).unwrap_or_default();
@@ -134,12 +135,18 @@ fn resolve(
 
 const UNCLEAR: &str = "no file has this name, and `_` may stand for `-`";
 
-/// The names in the table at `path`.
-fn table_names<'d>(path: &KeyPath, values: &'d Dict) -> Vec<&'d str> {
-    match path.find(values) {
-        Some(Value::Dict(_, table)) => table.keys().map(String::as_str).collect(),
-        _ => Vec::new(),
+/// The names in the table at `path` once the layers are merged, in order.
+fn table_names<'l>(path: &KeyPath, layers: &'l [Layer]) -> Vec<&'l str> {
+    let mut names = BTreeSet::new();
+    for layer in layers {
+        match path.find_table(&layer.values) {
+            Ok(Some(table)) => names.extend(table.keys().map(String::as_str)),
+            Ok(None) => {}
+            // It replaces the tables of before.
+            Err(NotATable) => names.clear(),
+        }
     }
+    names.into_iter().collect()
 }
 
 /// A name that no file has: variables are written in capitals, most names are not.
@@ -171,20 +178,5 @@ fn plain(value: Value) -> Value {
             Value::from(table.into_iter().map(|(name, value)| (name, plain(value))).collect::<Dict>())
         }
         value => value,
-    }
-}
-
-fn insert(values: &mut Dict, names: &[String], value: Value) {
-    match names {
-        [] => {}
-        [last] => {
-            values.insert(last.clone(), value);
-        }
-        [first, rest @ ..] => {
-            let table = values.entry(first.clone()).or_insert_with(|| Value::from(Dict::new()));
-            if let Value::Dict(_, table) = table {
-                insert(table, rest, value);
-            }
-        }
     }
 }

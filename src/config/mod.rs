@@ -18,6 +18,7 @@ mod ledger;
 mod memory;
 mod names;
 mod network;
+mod places;
 mod problem;
 mod revision;
 mod schema;
@@ -32,6 +33,7 @@ mod written;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use environment::{PREFIX, variables};
 pub use memory::{Memory, MemoryLimit};
@@ -99,23 +101,44 @@ pub struct File {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
+    /// Those of one place each: there are few of them, and tenants may be many.
     settings: Settings,
     contents: Contents,
-    /// None where it was never in a place of its own.
-    source: Option<Source>,
+    source: Source,
 }
 
-/// Where a configuration was read from.
+/// What a configuration was read from: as text it takes a tenth of what its values take.
 #[derive(Clone)]
 struct Source {
-    path: Option<PathBuf>,
-    environment: Vec<(String, String)>,
+    place: Place,
+    files: Arc<[File]>,
+    environment: Arc<[(String, String)]>,
+}
+
+/// Where it may be read again.
+#[derive(Clone, Debug)]
+enum Place {
+    /// It was handed over as text.
+    Nowhere,
+    /// In the environment alone.
+    Environment,
+    /// In the file of this name and its drop-ins too.
+    File(PathBuf),
+}
+
+impl Place {
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Nowhere | Self::Environment => None,
+        }
+    }
 }
 
 /// Without the values: a password may be among them.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Source").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
@@ -126,9 +149,9 @@ impl Loaded {
     /// # Errors
     /// As [`load`].
     pub fn again(&self) -> Result<Self, ConfigErrors> {
-        match &self.source {
-            Some(source) => load_with_origins(source.path.as_deref(), source.environment.clone()),
-            None => Ok(self.clone()),
+        match &self.source.place {
+            Place::Nowhere => Ok(self.clone()),
+            place => load_with_origins(place.path(), self.source.environment.to_vec()),
         }
     }
 
@@ -154,17 +177,15 @@ impl Loaded {
     /// The files that settings of the same place name now, however wrong the rest is.
     #[must_use]
     pub fn named_now(&self) -> Vec<PathBuf> {
-        let path = self.source.as_ref().and_then(|source| source.path.as_deref());
-        let (files, _unreadable) = path.map(files::open).unwrap_or_default();
+        let (files, _unreadable) = self.source.place.path().map(files::open).unwrap_or_default();
         let layers = files.iter().filter_map(|file| Layer::from_toml(&file.name, &file.text).ok());
-        change::named(&Settings::merge(layers.collect()))
+        change::named(&Settings::merge(layers.map(Layer::without_names).collect()))
     }
 
     /// The files it came from, or would if they were there. The folder of drop-ins is among them.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        let path = self.source.as_ref().and_then(|source| source.path.as_deref());
-        change::files(path, self)
+        change::files(self.source.place.path(), self)
     }
 }
 
@@ -189,9 +210,9 @@ pub fn load_with_origins(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Loaded, ConfigErrors> {
     let (files, problems) = path.map(files::open).unwrap_or_default();
-    let environment: Vec<_> = environment.into_iter().collect();
-    let mut loaded = assemble(&files, environment.iter().cloned(), problems, memory::find())?;
-    loaded.source = Some(Source { path: path.map(Path::to_owned), environment });
+    let place = path.map_or(Place::Environment, |path| Place::File(path.to_owned()));
+    let environment = environment.into_iter().collect();
+    let mut loaded = assemble(Source { place, files: files.into(), environment }, problems, memory::find())?;
     loaded.config.warnings.extend(files::open_secrets(&loaded.settings));
     loaded.contents = Contents::of(&loaded.settings);
     loaded.config.upstream = loaded
@@ -218,7 +239,8 @@ pub fn parse(
     files: &[File],
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Loaded, ConfigErrors> {
-    assemble(files, environment, Vec::new(), None)
+    let environment = environment.into_iter().collect();
+    assemble(Source { place: Place::Nowhere, files: files.into(), environment }, Vec::new(), None)
 }
 
 /// The effective configuration as TOML that loads to the same. Its first line is a comment with the revision
@@ -226,7 +248,9 @@ pub fn parse(
 /// was found to be. A password stands as `***`.
 #[must_use]
 pub fn effective(loaded: &Loaded) -> String {
-    effective::write(&loaded.settings, &loaded.config)
+    // From the same text as before come the same settings.
+    let settings = settings_of(&loaded.source, &mut Vec::new());
+    effective::write(&settings, &loaded.config)
 }
 
 /// Every setting there is, as the Markdown table of `docs/configuration.md`.
@@ -236,17 +260,30 @@ pub fn reference() -> String {
 }
 
 fn assemble(
-    files: &[File],
-    environment: impl IntoIterator<Item = (String, String)>,
+    source: Source,
     mut problems: Vec<Problem>,
     limit: Option<MemoryLimit>,
 ) -> Result<Loaded, ConfigErrors> {
+    let settings = settings_of(&source, &mut problems);
+    // With a file missing, what others refer to would seem to be missing too.
+    if problems.iter().all(|problem| !problem.key.is_empty()) {
+        problems.extend(coherence::problems(&settings));
+    }
+    if !problems.is_empty() {
+        return Err(ConfigErrors(problems));
+    }
+    let config = compile::compile(&settings, limit).map_err(|problem| ConfigErrors(vec![problem]))?;
+    Ok(Loaded { config, settings: settings.without_names(), contents: Contents::default(), source })
+}
+
+/// The settings that stand there. Adds what is wrong with each source by itself.
+fn settings_of(source: &Source, problems: &mut Vec<Problem>) -> Settings {
     let mut layers = Vec::new();
     match Layer::shipped(&schema::shipped()) {
         Ok(layer) => layers.push(layer),
         Err(problem) => problems.push(problem),
     }
-    for file in files {
+    for file in &*source.files {
         match Layer::from_toml(&file.name, &file.text) {
             Ok(layer) => {
                 let mut found = shape::problems(&layer);
@@ -257,25 +294,12 @@ fn assemble(
             Err(problem) => problems.push(problem),
         }
     }
-    let complete = problems.iter().all(|problem| !problem.key.is_empty());
-    let (layer, unclear) =
-        environment::layer(environment.into_iter(), Settings::merge(layers.clone()).values());
+    let (layer, unclear) = environment::layer(source.environment.iter().cloned(), &layers);
     problems.extend(unclear);
     problems.extend(shape::problems(&layer));
     layers.push(layer);
     drop_shipped_keys(&mut layers);
-    let settings = Settings::merge(layers);
-    // With a file missing, what others refer to would seem to be missing too.
-    if complete {
-        problems.extend(coherence::problems(&settings));
-    }
-    if !problems.is_empty() {
-        return Err(ConfigErrors(problems));
-    }
-    match compile::compile(&settings, limit) {
-        Ok(config) => Ok(Loaded { config, settings, contents: Contents::default(), source: None }),
-        Err(problem) => Err(ConfigErrors(vec![problem])),
-    }
+    Settings::merge(layers)
 }
 
 /// Recognised keys named anywhere replace the shipped ones; merging would add to them.

@@ -1,6 +1,8 @@
 //! The revision of a policy: a short name that changes when the policy does, and only then.
 
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use crate::policy::{Limits, PolicySpec, Quota, Quotas, Rate, Rule, TenantRules};
 
@@ -31,9 +33,11 @@ pub(super) fn of(policy: &PolicySpec, enforced_from: &str, short_form: bool) -> 
     }
     let mut tenants: Vec<_> = tenants.iter().collect();
     tenants.sort_by_key(|(id, _)| *id);
+    // Many tenants share few rules.
+    let mut texts: HashMap<*const TenantRules, String> = HashMap::new();
     for (id, rules) in tenants {
         hash.take(id.as_str());
-        hash.take(&canonical(rules));
+        hash.take(texts.entry(Arc::as_ptr(rules)).or_insert_with(|| canonical(rules)));
     }
     let mut digits = format!("{:016x}", hash.0);
     digits.truncate(DIGITS);

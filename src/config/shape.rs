@@ -3,6 +3,7 @@
 //! Each layer by itself, so that a wrong value is found also where a later layer replaces it. Leaves what
 //! depends on several settings to `compile`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use figment::value::{Dict, Value};
@@ -30,9 +31,13 @@ struct Walk<'l> {
 impl Walk<'_> {
     fn table(&mut self, table: &Dict, path: &KeyPath, settings: &[&'static Setting]) {
         let depth = path.names().len();
+        // Under names that operators chose all have the same settings, and there may be many of them.
+        let any = settings.iter().all(|setting| setting.name(depth).and_then(Placeholder::of).is_some());
+        let of_any = any.then(|| below(settings, depth, ""));
         for (name, value) in table {
             let path = path.child(name);
-            let within = below(settings, depth, name);
+            let within =
+                of_any.as_deref().map_or_else(|| Cow::Owned(below(settings, depth, name)), Cow::Borrowed);
             let Some(first) = within.first() else {
                 self.unknown(&path, value, settings, depth);
                 continue;

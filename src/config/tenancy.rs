@@ -170,9 +170,14 @@ fn rules(
     base: Option<&TenantRules>,
 ) -> Result<TenantRules, Problem> {
     let applications = |value| kind::list(value, names::application).map(Applications::of);
+    // Where a tenant has no quota of its own, the other places were gone through for its base.
+    let inherited = base.filter(|_| quotas.first().is_some_and(|own| own.find(settings.values()).is_none()));
     Ok(TenantRules {
         limits: inherit_limits(settings, limits, base.map(|base| base.limits))?,
-        quotas: inherit_quotas(settings, quotas)?,
+        quotas: match inherited {
+            Some(base) => base.quotas.clone(),
+            None => inherit_quotas(settings, quotas)?,
+        },
         applications: inherit(settings, &own.child("applications"), applications, || {
             base.map(|base| base.applications.clone())
         })?,

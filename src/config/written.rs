@@ -44,7 +44,23 @@ impl KeyPath {
             _ => None,
         })
     }
+
+    /// The table that stands there, if anything does.
+    pub(super) fn find_table<'v>(&self, values: &'v Dict) -> Result<Option<&'v Dict>, NotATable> {
+        let mut table = values;
+        for name in &self.0 {
+            table = match table.get(name) {
+                None => return Ok(None),
+                Some(Value::Dict(_, table)) => table,
+                Some(_) => return Err(NotATable),
+            };
+        }
+        Ok(Some(table))
+    }
 }
+
+/// A value stands there, or on the way there, that has nothing in it.
+pub(super) struct NotATable;
 
 impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
