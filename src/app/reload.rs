@@ -98,27 +98,38 @@ impl Reloader {
         let (asker, asked) = sync_channel(1);
         let mut watch = Watch::on(self.running.current().files());
         let work = move || {
+            // What it took to read the configuration is free by now, at the start and after each time.
+            let mut unused = true;
             loop {
                 match asked.recv_timeout(LOOK) {
                     Ok(()) => watch.settle(),
                     Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {
+                        if std::mem::take(&mut unused) {
+                            give_back_memory();
+                        }
                         if !self.running.current().config.watch || !watch.look() {
                             continue;
                         }
                     }
                 }
-                self.reload();
-                // Also what a refused configuration names: it may be all that is missing.
+                let stands = self.reload();
                 let running = self.running.current();
-                watch.follow(running.files().into_iter().chain(running.named_now()).collect());
+                let mut files = running.files();
+                if stands {
+                    // Also what a refused configuration names: it may be all that is missing.
+                    files.extend(running.named_now());
+                }
+                watch.follow(files);
+                unused = true;
             }
         };
         thread::Builder::new().name("reload".to_owned()).spawn(work)?;
         Ok(Asker(asker))
     }
 
-    fn reload(&self) {
+    /// Whether the configuration of before stands.
+    fn reload(&self) -> bool {
         self.notifier.reloading();
         let (outcome, status, words) = match self.attempt() {
             Ok((words, _, _)) if words.is_empty() => {
@@ -152,6 +163,7 @@ impl Reloader {
         self.history.reloaded(outcome, words);
         self.hub.reloaded(outcome);
         self.notifier.ready(&status);
+        matches!(outcome, Reload::Invalid | Reload::NeedsRestart)
     }
 
     /// How the process stands, for the service manager.
@@ -226,6 +238,16 @@ impl Reloader {
             }
             thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+/// Has the allocator hand to the system what has been free for a second. It does so on its own when memory is asked
+/// for, which may not be for hours, and whenever a thread ends.
+fn give_back_memory() {
+    let ended =
+        thread::Builder::new().name("give-back".to_owned()).spawn(|| ()).map(thread::JoinHandle::join);
+    if !matches!(ended, Ok(Ok(()))) {
+        tracing::debug!("unused memory is kept for now");
     }
 }
 
