@@ -1,5 +1,7 @@
 //! What the operator may have meant.
 
+use std::rc::Rc;
+
 use figment::value::Value;
 
 use super::environment::PREFIX;
@@ -27,7 +29,7 @@ pub(super) fn for_unknown(path: &KeyPath, value: &Value, siblings: &[&'static st
     let named = siblings.iter().copied().filter(|sibling| Placeholder::of(sibling).is_none());
     let near = nearest(name, named);
     if let (Value::Dict(..), Some(last)) = (value, parents.last())
-        && matches!(last.as_str(), "limits" | "quotas" | "rules")
+        && matches!(&**last, "limits" | "quotas" | "rules")
         && near.is_none()
     {
         return Some(format!("for one tenant: `[tenants.{}.{last}]`", name_as_toml(name)));
@@ -62,7 +64,7 @@ fn is_of_tenant(name: &str) -> bool {
 }
 
 /// Where else a setting or table of that name stands: the place that shares most with `parents`.
-fn elsewhere(name: &str, parents: &[String]) -> Option<String> {
+fn elsewhere(name: &str, parents: &[Rc<str>]) -> Option<String> {
     let folded = fold(name);
     let places = settings().filter_map(|setting| {
         let own: Vec<&str> = setting.key.split('.').collect();

@@ -2,6 +2,8 @@
 //!
 //! Leaves to the layer what a number means: a line of its file, or one of its variables.
 
+use std::rc::Rc;
+
 use figment::value::Value;
 
 use super::written::KeyPath;
@@ -71,7 +73,7 @@ impl Place {
     }
 
     /// Puts a value at `names`; the tables on the way to it are made, and what is no table becomes one.
-    pub(super) fn insert(&mut self, names: &[String], place: Self) {
+    pub(super) fn insert(&mut self, names: &[Rc<str>], place: Self) {
         let Some((first, rest)) = names.split_first() else {
             *self = place;
             return;
@@ -80,8 +82,8 @@ impl Place {
             self.within = Within::Names(Vec::new());
         }
         let Within::Names(within) = &mut self.within else { return };
-        let at = within.binary_search_by(|(name, _)| (**name).cmp(first)).unwrap_or_else(|at| {
-            within.insert(at, (first.as_str().into(), Self::default()));
+        let at = within.binary_search_by(|(name, _)| (**name).cmp(&**first)).unwrap_or_else(|at| {
+            within.insert(at, ((&**first).into(), Self::default()));
             at
         });
         if let Some((_, child)) = within.get_mut(at) {
@@ -140,10 +142,9 @@ mod tests {
     #[test]
     fn values_are_put_in_by_and_by() {
         let mut place = place();
-        let names = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
-        place.insert(&names("table.new.deep"), Place::at(7));
-        place.insert(&names("a"), Place::at(8));
-        place.insert(&names("one.two"), Place::at(9));
+        for (path, number) in [("table.new.deep", 7), ("a", 8), ("one.two", 9)] {
+            place.insert(KeyPath::of(path).names(), Place::at(number));
+        }
         check(&place, "table.new", None, (true, 2));
         check(&place, "table.new.deep", None, (true, 7));
         check(&place, "table.list", None, (true, 4));

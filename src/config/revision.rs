@@ -45,7 +45,7 @@ pub(super) fn of(policy: &PolicySpec, enforced_from: &str, short_form: bool) -> 
 }
 
 /// Rules as text: equal for equal rules, whatever the order of their applications.
-pub(super) fn canonical(rules: &TenantRules) -> String {
+fn canonical(rules: &TenantRules) -> String {
     let TenantRules { limits, quotas, applications, stances } = rules;
     let Limits { entries, key_bytes, value_bytes, total_bytes, body_bytes } = limits;
     let mut text = format!("{entries} {key_bytes} {value_bytes} {total_bytes} {body_bytes}");

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
+use std::rc::Rc;
 
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -192,17 +193,19 @@ impl Layer {
 }
 
 /// Whether there was room for it: not below what is no table.
-fn insert(values: &mut Dict, names: &[String], value: Value) -> bool {
+fn insert(values: &mut Dict, names: &[Rc<str>], value: Value) -> bool {
     match names {
         [] => false,
         [last] => {
-            values.insert(last.clone(), value);
+            values.insert((**last).to_owned(), value);
             true
         }
-        [first, rest @ ..] => match values.entry(first.clone()).or_insert_with(|| Value::from(Dict::new())) {
-            Value::Dict(_, table) => insert(table, rest, value),
-            _ => false,
-        },
+        [first, rest @ ..] => {
+            match values.entry((**first).to_owned()).or_insert_with(|| Value::from(Dict::new())) {
+                Value::Dict(_, table) => insert(table, rest, value),
+                _ => false,
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Of the stances the most specific wins: tenant's rule, tenant, group's rule, group, rule, policy.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use figment::value::Value;
@@ -65,7 +65,7 @@ fn tenants(
     }
     let (members, _) = members(settings);
     // Equal rules are kept once: a thousand tenants often differ in a few ways only.
-    let mut kept: HashMap<String, Arc<TenantRules>> = HashMap::new();
+    let mut kept: HashSet<Arc<TenantRules>> = HashSet::new();
     let mut tenants = HashMap::new();
     let path = KeyPath::of("tenants");
     for (id, table) in settings.table(&path) {
@@ -77,7 +77,14 @@ fn tenants(
             let quotas = [Some(at.child("quotas")), of_group, Some(KeyPath::of("quotas"))];
             let quotas: Vec<KeyPath> = quotas.into_iter().flatten().collect();
             let rules = rules(settings, &at, &at.child("limits"), &quotas, Some(base))?;
-            Arc::clone(kept.entry(revision::canonical(&rules)).or_insert_with(|| Arc::new(rules)))
+            match kept.get(&rules) {
+                Some(equal) => Arc::clone(equal),
+                None => {
+                    let rules = Arc::new(rules);
+                    kept.insert(Arc::clone(&rules));
+                    rules
+                }
+            }
         } else {
             Arc::clone(base)
         };

@@ -1,6 +1,7 @@
 //! Keys and values as TOML text, for messages and for the effective configuration.
 
 use std::fmt::{self, Write};
+use std::rc::Rc;
 
 use figment::value::{Dict, Num, Value};
 
@@ -11,18 +12,19 @@ const SHOWN_CHARS: usize = 80;
 
 /// The names that lead to a setting or a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct KeyPath(Vec<String>);
+pub(super) struct KeyPath(Vec<Rc<str>>);
 
 impl KeyPath {
     /// The path of those names, separated by dots; for names of ours, which have none within.
     pub(super) fn of(dotted: &str) -> Self {
-        Self(dotted.split('.').map(str::to_owned).collect())
+        Self(dotted.split('.').map(Rc::from).collect())
     }
 
     /// The path one name further.
     pub(super) fn child(&self, name: &str) -> Self {
-        let mut names = self.0.clone();
-        names.push(name.to_owned());
+        let mut names = Vec::with_capacity(self.0.len() + 1);
+        names.extend_from_slice(&self.0);
+        names.push(name.into());
         Self(names)
     }
 
@@ -32,15 +34,15 @@ impl KeyPath {
     }
 
     /// The names, outermost first.
-    pub(super) fn names(&self) -> &[String] {
+    pub(super) fn names(&self) -> &[Rc<str>] {
         &self.0
     }
 
     /// What stands there.
     pub(super) fn find<'v>(&self, values: &'v Dict) -> Option<&'v Value> {
         let (first, rest) = self.0.split_first()?;
-        rest.iter().try_fold(values.get(first)?, |value, name| match value {
-            Value::Dict(_, table) => table.get(name),
+        rest.iter().try_fold(values.get(&**first)?, |value, name| match value {
+            Value::Dict(_, table) => table.get(&**name),
             _ => None,
         })
     }
@@ -49,7 +51,7 @@ impl KeyPath {
     pub(super) fn find_table<'v>(&self, values: &'v Dict) -> Result<Option<&'v Dict>, NotATable> {
         let mut table = values;
         for name in &self.0 {
-            table = match table.get(name) {
+            table = match table.get(&**name) {
                 None => return Ok(None),
                 Some(Value::Dict(_, table)) => table,
                 Some(_) => return Err(NotATable),

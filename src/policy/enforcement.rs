@@ -52,7 +52,7 @@ impl Enforcement {
 }
 
 /// One stance for each rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stances([Enforcement; Rule::ALL.len()]);
 
 impl Stances {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A bound on a number or a size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bound {
     /// At most this many; 0 means none.
     AtMost(u64),
@@ -41,7 +41,7 @@ impl fmt::Display for Bound {
 }
 
 /// The limits of one tenant. Sizes are bytes of UTF-8 after unescaping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Entries in one map.
     pub entries: Bound,

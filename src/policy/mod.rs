@@ -48,7 +48,7 @@ use crate::karbor::request::{CreateRequest, Shape};
 use tally::Tally;
 
 /// What holds for one tenant, everything inherited filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TenantRules {
     /// Bounds on one request.
     pub limits: Limits,

@@ -3,7 +3,7 @@
 use super::key::is_application;
 
 /// The applications a tenant may write: exact names, and names that end in `*`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Applications(Vec<Box<str>>);
 
 impl Applications {

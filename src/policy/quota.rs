@@ -14,7 +14,7 @@ use super::tally::{Breach, Tally};
 use super::verdict::{Charge, Rule, Verdict};
 
 /// So many creations within a window that ends now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
     /// How many; 0 means none.
     pub count: u64,
@@ -29,7 +29,7 @@ impl fmt::Display for Rate {
 }
 
 /// Bounds on what may stand in the ledger, and on how fast it may come there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Quota {
     /// Checkpoints with a map.
     pub checkpoints: Bound,
@@ -58,7 +58,7 @@ impl Quota {
 }
 
 /// The quotas of one tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Quotas {
     /// On all maps of the tenant.
     pub whole: Quota,
