@@ -76,7 +76,8 @@ impl Http2 {
         let body = Bytes::copy_from_slice(request.content());
         let (answer, mut stream) = self.sender.send_request(head.body(()).unwrap(), body.is_empty())?;
         if !body.is_empty() {
-            stream.send_data(body, true)?;
+            // A refused head may be answered, and its stream closed, by now: the answer is what counts.
+            let _closed = stream.send_data(body, true);
         }
         Ok(answer)
     }
