@@ -25,9 +25,16 @@ pub struct Peer {
     pub(super) generation: Cell<u64>,
     /// The address alone, for `X-Forwarded-For`; `unknown` where there is none.
     pub forwarded_for: HeaderValue,
-    /// The last `Host` it named, and `Forwarded` made of it.
-    forwarded: RefCell<Option<(Option<HeaderValue>, HeaderValue)>>,
+    forwarded: RefCell<Option<Forwarded>>,
     counted: Rc<Counted>,
+}
+
+/// The last `Host` that a client named, and what was made of it.
+#[derive(Clone, Debug)]
+struct Forwarded {
+    /// A copy: the field itself would keep all that it was read with for as long as the connection lasts.
+    host: Option<Box<[u8]>>,
+    value: HeaderValue,
 }
 
 /// A connection that is open, in the metrics.
@@ -83,10 +90,10 @@ impl Peer {
     /// `Forwarded` for a request to `host` (RFC 7239). A client rarely changes its mind about `Host`.
     pub(super) fn forwarded(&self, host: Option<&HeaderValue>) -> HeaderValue {
         let mut memo = self.forwarded.borrow_mut();
-        if let Some((known, value)) = &*memo
-            && known.as_ref() == host
+        if let Some(known) = &*memo
+            && known.host.as_deref() == host.map(HeaderValue::as_bytes)
         {
-            return value.clone();
+            return known.value.clone();
         }
         let node = match self.client.origin {
             Origin::Address(IpAddr::V4(ip)) => ip.to_string(),
@@ -99,7 +106,7 @@ impl Peer {
             None => format!("for={node};proto={}", self.scheme()),
         };
         let value = header_value(&text);
-        *memo = Some((host.cloned(), value.clone()));
+        *memo = Some(Forwarded { host: host.map(|host| host.as_bytes().into()), value: value.clone() });
         value
     }
 }

@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
+use http::HeaderValue;
+
 use super::{peer, range, sent_by};
 
 #[test]
@@ -21,6 +24,17 @@ fn names_the_peer() {
             assert_eq!(headers["forwarded"], format!("for={node};host=\"{host}\";proto=http"));
         }
     }
+}
+
+/// A field is a part of what it was read with, and holds all of it.
+#[test]
+fn keeps_nothing_that_a_request_was_read_with() {
+    let read = Bytes::from("a host, and 8 KiB of other fields".as_bytes().to_vec());
+    let host = HeaderValue::from_maybe_shared(read.slice(..6)).unwrap();
+    let client = peer("192.0.2.1:5", &[]);
+    client.forwarded(Some(&host));
+    drop(host);
+    assert!(read.is_unique());
 }
 
 #[test]
