@@ -33,6 +33,8 @@ pub(super) struct Standing {
     pub(super) stay: Rc<Stay>,
     /// Whether bytes may be left unread: in a body, or after a refusal.
     pub(super) unread: Cell<bool>,
+    /// Whether the socket had nothing more when it was last read, with nothing held back.
+    dry: Cell<bool>,
 }
 
 impl Standing {
@@ -46,12 +48,23 @@ impl Standing {
             stalled_since: Cell::new(None),
             stay,
             unread: Cell::new(false),
+            dry: Cell::new(false),
         })
     }
 
     /// Whether a request was handed on that is not answered yet.
     pub(super) fn is_busy(&self) -> bool {
         self.requests.get() != self.answers.get()
+    }
+
+    /// Whether all that came was handed on and answered, and every answer is written. (hyper flushes last whenever it
+    /// is polled, and what is not taken then is a stall.)
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.dry.get()
+            && !self.is_busy()
+            && !self.unread.get()
+            && self.refused.get().is_none()
+            && self.stalled_since.get().is_none()
     }
 }
 
@@ -73,9 +86,9 @@ impl<S> Guarded<S> {
         Self { socket, stream, standing, held: Vec::new(), sound: 0, broken: None }
     }
 
-    /// The socket, and what was read of it and not handed on.
-    pub(super) fn into_parts(self) -> (S, Vec<u8>) {
-        (self.socket, self.held)
+    /// The socket, how far its requests have come, and what was read and not handed on.
+    pub(super) fn into_parts(self) -> (S, RequestStream, Vec<u8>) {
+        (self.socket, self.stream, self.held)
     }
 
     /// Looks at bytes, notes how the connection stands, and says how many of them are sound.
@@ -175,7 +188,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                 continue;
             }
             let before = buf.filled().len();
-            ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
+            let read = Pin::new(&mut this.socket).poll_read(cx, buf);
+            this.standing.dry.set(read.is_pending());
+            ready!(read)?;
             if buf.filled().len() == before {
                 return this.poll_end(cx);
             }

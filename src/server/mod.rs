@@ -41,6 +41,7 @@ use crate::telemetry::exchange::Client;
 use crate::telemetry::log::Throttle;
 use crate::telemetry::metrics::Handshake;
 use crate::wire::{Origin, Refusal};
+use connection::Line;
 use doors::Doors;
 use room::Place;
 use socket::{Channel, Stream};
@@ -214,10 +215,18 @@ fn welcome<H: Handler>(
     let (handler, live) = (handler.clone(), live.clone());
     let arrival = Arrival { stream, origin, place };
     drain::spawn_awaited(watcher.clone(), |watcher| async move {
-        let received = tokio::select! {
-            biased;
-            received = receive(arrival, &options, &*handler) => received,
-            () = overstayed(watcher.clone(), &live) => None,
+        // In boxes, apart from what most connections are most of the time: a task is as large as all it may come to.
+        let received = if arrival.has_preliminaries(&options) {
+            let in_time = async {
+                tokio::select! {
+                    biased;
+                    received = receive(arrival, &options, &*handler) => received,
+                    () = overstayed(watcher.clone(), &live) => None,
+                }
+            };
+            Box::pin(in_time).await
+        } else {
+            Some(arrival.unchanged())
         };
         if let Some((channel, client, place)) = received {
             let stay = Rc::new(Stay::at(place));
@@ -225,7 +234,7 @@ fn welcome<H: Handler>(
             if channel.speaks_http2() {
                 Box::pin(http2::serve(channel, handler, peer, stay, live, &watcher)).await;
             } else {
-                connection::serve(channel, handler, peer, stay, live, &watcher).await;
+                connection::serve(Line::new(handler, peer, stay, live, watcher), channel).await;
             }
         }
     });
@@ -245,17 +254,34 @@ struct Arrival {
     place: Place,
 }
 
+impl Arrival {
+    /// Whether anything comes before its first request.
+    fn has_preliminaries(&self, options: &ServerOptions) -> bool {
+        options.proxy_protocol || self.tls(options).is_some()
+    }
+
+    fn tls<'a>(&self, options: &'a ServerOptions) -> Option<&'a TlsOptions> {
+        options.tls.as_ref().filter(|_| !self.stream.is_unix())
+    }
+
+    /// Nothing is encrypted, and the client is who it seems to be.
+    fn unchanged(self) -> (Channel, Client, Place) {
+        let client = Client { origin: self.origin, secure: false, certificate: None };
+        (Channel::Plain(self.stream), client, self.place)
+    }
+}
+
 /// What comes before the first request: who it is, and TLS.
 async fn receive<H: Handler>(
-    arrival: Arrival,
+    mut arrival: Arrival,
     options: &ServerOptions,
     handler: &H,
 ) -> Option<(Channel, Client, Place)> {
-    let Arrival { mut stream, mut origin, mut place } = arrival;
-    let tls = options.tls.as_ref().filter(|_| !stream.is_unix());
+    let tls = arrival.tls(options);
     if options.proxy_protocol {
-        origin = who_is_behind(&mut stream, origin, options, handler).await?;
-        if !place.belongs_to(origin.address().filter(|_| !handler.trusts(origin))) {
+        let Arrival { stream, origin, place } = &mut arrival;
+        *origin = who_is_behind(stream, *origin, options, handler).await?;
+        if !place.belongs_to(origin.address().filter(|_| !handler.trusts(*origin))) {
             let answer = handler.turn_away();
             if tls.is_none() {
                 stream.write_once(&answer);
@@ -263,10 +289,8 @@ async fn receive<H: Handler>(
             return None;
         }
     }
-    let Some(tls) = tls else {
-        let client = Client { origin, secure: false, certificate: None };
-        return Some((Channel::Plain(stream), client, place));
-    };
+    let Some(tls) = tls else { return Some(arrival.unchanged()) };
+    let Arrival { stream, origin, place } = arrival;
     // Apart, so that connections without TLS do not carry the room that a handshake takes.
     let certificates = tls.loaded.as_ref()?;
     match Box::pin(tls::accept(certificates, stream, tls.handshake_timeout)).await {

@@ -51,6 +51,18 @@ impl Stream {
         self.ahead = bytes;
     }
 
+    /// Ready once there is something to read, or an end.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.ahead.is_empty() {
+            return Poll::Ready(());
+        }
+        // Who reads then meets the error too.
+        match &self.socket {
+            Socket::Tcp(socket) => socket.poll_read_ready(cx).map(drop),
+            Socket::Unix(socket) => socket.poll_read_ready(cx).map(drop),
+        }
+    }
+
     /// One attempt to write, and no waiting.
     pub(super) fn write_once(&self, bytes: &[u8]) {
         let _ = match &self.socket {
@@ -144,6 +156,14 @@ impl Channel {
 
     pub(super) const fn is_encrypted(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// Ready once there is something to read, or an end. What is decrypted already does not count.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(stream) => stream.poll_readable(cx),
+            Self::Tls(stream) => stream.get_ref().0.poll_readable(cx),
+        }
     }
 
     /// These bytes are read again. They come from where nothing is encrypted.
