@@ -1,4 +1,4 @@
-"""The requests that `instructions` and `peers` measure, and Karbor's answers to them."""
+"""The requests that `instructions`, `peers` and `growth` measure, and Karbor's answers to them."""
 
 import json
 
@@ -6,6 +6,7 @@ PROJECT = "9a3cfd1e0f9f4b3b8d0f8f0f3a1b2c3d"
 PROVIDER = "cf56bd3e-97a7-4078-b6d5-f36246333fd9"
 PLAN = "2a9ce1f3-cc1a-4516-9435-0ebb13caa398"
 CHECKPOINT = "2220f8b1-975d-4621-a872-fa9afb43cb6c"
+PLANS_PATH = f"/v1/{PROJECT}/plans"
 PLAN_PATH = f"/v1/{PROJECT}/plans/{PLAN}"
 CHECKPOINTS_PATH = f"/v1/{PROJECT}/providers/{PROVIDER}/checkpoints"
 
