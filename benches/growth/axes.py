@@ -74,7 +74,7 @@ def body(stand):
     for value in (16, 64, 256, 1000):
         request = workload.creation(workload.entries(16), bytes_of_value=value)
         points.append(Point(DENSE, len(request.body), [proxy], stand.script(f"value-{value}", request)))
-    for size in (1, 4, 16, 64, 256, 1024):
+    for size in (1, 4, 16, 64, 256, 512, 1024, 2048):
         filler = "x" * (size * KIB - len(json.dumps({"plan": {"name": ""}})))
         request = workload.Request("POST", workload.PLANS_PATH, json.dumps({"plan": {"name": filler}}))
         points.append(Point(PASS, size * KIB, [passing], stand.script(f"pass-{size}", request)))
@@ -115,7 +115,8 @@ def workers(stand):
         proxies = [stand.proxy(f"{name}, {at}", workers=share) for at, share in enumerate(shares)]
         for series, request in ((GET, "get"), (CREATE, "create-3")):
             points.append(Point(series, name, proxies, stand.script(request, workload.REQUESTS[request]), 64))
-    return points, "CPU per request by workers", "on cores that clients share", "names", [(name, name) for name in kinds]
+    ticks = [(name, name) for name in kinds]
+    return points, "CPU per request by workers", "on cores that clients share", "names", ticks
 
 
 AXES = {axis.__name__: axis for axis in (tenants, entries, body, connections, audit, workers)}

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 360, 250
-LEFT, RIGHT, TOP, BOTTOM = 48, 344, 52, 204
+LEFT, RIGHT, TOP, BOTTOM = 58, 344, 52, 204
 COLOURS = ("#1f5fa8", "#b3500a", "#3a7d2c")
 
 
@@ -38,7 +38,8 @@ def powers(least, most):
 
 
 def text(x, y, words, *, anchor="middle", size=11, colour="#222", more=""):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{colour}"{more}>{escape(words)}</text>'
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} font-size="{size}" fill="{colour}"{more}>{escape(words)}</text>'
 
 
 def line(x1, y1, x2, y2, colour, more=""):
@@ -71,8 +72,8 @@ def frame(title, label, x, y, ticks, steps):
     for value, name in ticks:
         parts += [line(x(value), BOTTOM, x(value), BOTTOM + 4, "#444"), text(x(value), BOTTOM + 17, name, size=10.5)]
     middle = (TOP + BOTTOM) / 2
-    turned = f' transform="rotate(-90 12 {middle})"'
-    return parts + [text((LEFT + RIGHT) / 2, HEIGHT - 10, label), text(12, middle, "µs of CPU", more=turned)]
+    turned = f' transform="rotate(-90 13 {middle})"'
+    return parts + [text((LEFT + RIGHT) / 2, HEIGHT - 10, label), text(13, middle, "µs of CPU", more=turned)]
 
 
 def curve(points, x, y, colour, *, joined, shift):
@@ -84,7 +85,8 @@ def curve(points, x, y, colour, *, joined, shift):
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
     for place, taken in places:
         middle = statistics.median(taken)
-        parts.append(line(place, y(min(taken)), place, y(max(taken)), colour, ' stroke-width="4" stroke-opacity="0.35"'))
+        whisker = ' stroke-width="4" stroke-opacity="0.35"'
+        parts.append(line(place, y(min(taken)), place, y(max(taken)), colour, whisker))
         parts.append(f'<circle cx="{place:.1f}" cy="{y(middle):.1f}" r="3" fill="{colour}"/>')
         if not joined:
             parts.append(text(place + 6, y(middle) + 4, f"{middle:.1f}", anchor="start", colour=colour))

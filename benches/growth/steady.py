@@ -65,7 +65,8 @@ class Point:
         counted, took, spent, writer, besides, machine = (after - since for after, since in zip(last, first))
         if not counted:
             raise RuntimeError(f"{self.name}: no request reached Karbor in {seconds} s")
-        return {"micros": spent / counted * 1e6, "writer": writer / counted * 1e6, "rate": counted / took, "busy": spent / took,
+        return {"micros": spent / counted * 1e6, "writer": writer / counted * 1e6,
+                "rate": counted / took, "busy": spent / took,
                 "others": max(0, machine - spent - besides) / took}
 
     def _ask(self, peer, cores):
