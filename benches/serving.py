@@ -1,4 +1,4 @@
-"""Programs that are measured or ask to be, on free ports of loopback: nginx as Karbor, and the proxy, with one worker.
+"""Programs that are measured, or serve those that are, on free ports of loopback: nginx as Karbor, and the proxy, with one worker.
 
 Leaves what is asked of them, and beside what, to `peers` and `growth`.
 """

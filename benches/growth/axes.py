@@ -14,7 +14,7 @@ from steady import Point
 GET, CREATE, DENSE, PASS = "GET", "creation, 3 entries", "creation, 16 entries", "POST that passes"
 TENANT = workload.PROJECT[:20] + "%012d"
 KIB = 1024
-# Of one process with the most connections, and as many to Karbor as one worker has.
+# Open files of the proxy with the most connections: those of clients, and those to Karbor.
 DESCRIPTORS = 12_000
 
 

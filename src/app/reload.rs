@@ -98,7 +98,7 @@ impl Reloader {
         let (asker, asked) = sync_channel(1);
         let mut watch = Watch::on(self.running.current().files());
         let work = move || {
-            // What it took to read the configuration is free by now, at the start and after each time.
+            // Set after each reading, the first too: its memory is free by then, and still resident.
             let mut unused = true;
             loop {
                 match asked.recv_timeout(LOOK) {

@@ -101,7 +101,7 @@ pub struct File {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// Those of one place each: there are few of them, and tenants may be many.
+    /// Those that are of no tenant or group: there are few of them, and tenants may be many.
     settings: Settings,
     contents: Contents,
     source: Source,

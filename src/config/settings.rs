@@ -41,7 +41,7 @@ impl Settings {
         Self { values: profiles.remove(&Profile::Default).unwrap_or_default(), layers }
     }
 
-    /// The settings of one place each: without those under a name that the operator chose for a tenant or group.
+    /// The settings that are of no tenant or group.
     pub(super) fn without_names(mut self) -> Self {
         self.values.retain(|name, _| !BY_NAME.contains(&name.as_str()));
         self.layers = self.layers.into_iter().map(Layer::without_names).collect();
@@ -117,7 +117,7 @@ impl Settings {
     }
 }
 
-/// The tables of which each has settings for many.
+/// The tables whose names the operator chooses, and of which there may be many.
 const BY_NAME: [&str; 2] = ["groups", "tenants"];
 
 /// One source of settings.
@@ -182,7 +182,7 @@ impl Layer {
         }
     }
 
-    /// The same with the settings of one place each alone.
+    /// The same with those settings alone that are of no tenant or group.
     pub(super) fn without_names(mut self) -> Self {
         for name in BY_NAME {
             self.values.remove(name);

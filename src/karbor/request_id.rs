@@ -14,7 +14,7 @@ impl GlobalRequestId {
     pub fn read(value: &[u8]) -> Option<Self> {
         let text: &[u8; LENGTH] = value.try_into().ok()?;
         let fixed = text.iter().zip(BLANK).all(|(byte, known)| *known == b'0' || byte == known);
-        // None of them is beyond 15 unless it is no digit.
+        // A value above 15 is no digit.
         let (mut bytes, mut wrong) = ([0; 16], !fixed);
         for (byte, at) in bytes.iter_mut().zip(PLACES) {
             let [high, low] = [text[at], text[at + 1]].map(|digit| VALUES[usize::from(digit)]);

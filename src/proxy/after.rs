@@ -1,7 +1,7 @@
 //! Deletions and copies: forward, and tell the ledger what Karbor carried out.
 //!
-//! Karbor's answer decides, and the client gets it as it came. The work is a task of its own, which the shutdown
-//! waits for: a client that hangs up does not keep the ledger from learning what was done.
+//! Karbor's answer decides, and the client gets it as it came. The work goes on whether the client waits or not, and
+//! the shutdown waits for it: who hangs up does not keep the ledger from learning what was done.
 
 use std::rc::Rc;
 

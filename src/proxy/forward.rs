@@ -46,7 +46,7 @@ pub(super) async fn pass(
     }
 }
 
-/// Sends a request whose body goes on as it comes.
+/// Sends a request whose body goes on as it comes. No `async fn`, as [`send`] is none.
 pub(super) fn send_on(
     proxy: &Proxy,
     exchange: &mut Exchange,
@@ -67,7 +67,8 @@ fn with_body(proxy: &Proxy, mut parts: Parts, body: Incoming) -> Request<Request
     Request::from_parts(parts, body)
 }
 
-/// Sends a request, and turns down answers that would change the protocol.
+/// Sends a request, and turns down answers that would change the protocol. No `async fn`: the request would be kept
+/// in its future once more.
 pub(super) fn send(
     proxy: &Proxy,
     request: Request<RequestBody>,

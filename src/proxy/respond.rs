@@ -249,7 +249,7 @@ pub(super) fn document(mut exchange: Box<Exchange>, body: Vec<u8>, request_id: &
     answer
 }
 
-/// The task behind a creation ended without an answer; its record is written.
+/// What was owed (`owed`) ended badly; its record is written.
 pub(super) fn ended_badly(request_id: &str) -> Response<AnswerBody> {
     let message = "the request could not be finished; it is unknown whether it was carried out";
     let mut answer = Response::new(AnswerBody::unrecorded(Fault::new(502, message).to_body().into()));

@@ -6,7 +6,7 @@
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
-/// What is written may take so much room for the next request too; more is given back.
+/// A buffer up to this size is kept for the next request; a larger one is given back.
 const KEPT_BYTES: usize = 4096;
 
 /// A name's length and a value's.

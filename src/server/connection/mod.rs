@@ -163,8 +163,8 @@ async fn talk<H: Handler>(
     let parts = connection.into_parts();
     let (mut socket, stream, held) = parts.io.into_inner().into_parts();
     if !parts.read_buf.is_empty() && matches!(due, Due::Park) {
-        // Not seen to happen: hyper has read what it was given when it is idle. Whoever would read this anew could take
-        // the rest of one request for another.
+        // hyper has read what it was given when it is idle. Were it otherwise, whoever read this anew could take the
+        // rest of one request for another.
         due = Due::End(End::Quiet);
     }
     socket.put_back(held);
