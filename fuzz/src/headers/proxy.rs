@@ -38,7 +38,7 @@ pub(super) fn check(fields: &HeaderMap) -> Result<(), Refusal> {
 }
 
 pub(super) fn towards_karbor(parts: &mut Parts, target: Target, peer: &peer::Peer, identity: &[HeaderName]) {
-    headers::towards_karbor(parts, target, peer, identity);
+    headers::towards_karbor(parts, target, peer, &headers::Identity::of(identity));
 }
 
 pub(super) fn towards_client(fields: &mut HeaderMap) {
