@@ -1,6 +1,7 @@
-"""Programs that are measured, or serve those that are, on free ports of loopback: nginx as Karbor, and the proxy, with one worker.
+"""Programs that are measured, or serve those that are, on free ports of loopback: nginx as Karbor, and the proxy, with one
+worker; and what it takes to start and end any.
 
-Leaves what is asked of them, and beside what, to `peers` and `growth`.
+Leaves what is asked of them, and beside what, to the benches.
 """
 
 import http.client
@@ -46,14 +47,17 @@ KARBOR = NGINX + """
     }}
 }}
 """
-# Answers without the body would come before its end: here it is read first, and Karbor answers a GET.
-READER = NGINX + """
+# Before what asks Karbor.
+NGINX_BEFORE = NGINX + """
     upstream karbor {{
         server 127.0.0.1:{karbor};
         keepalive 256;
         keepalive_requests 1000000000;
         keepalive_timeout 1h;
     }}
+"""
+# Answers without the body would come before its end: here it is read first, and Karbor answers a GET.
+READER = NGINX_BEFORE + """
     server {{
         listen 127.0.0.1:{port} backlog=1024;
         client_max_body_size 0;
@@ -96,11 +100,9 @@ class Peer:
         self._command, self._cores = [word.format(file=file, folder=self.folder) for word in command], cores
 
     def __enter__(self):
-        # Whoever names the program by a variable like its settings does not mean a setting.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("KARBOR_ADMISSION_")}
         with open(self.folder / "log", "wb") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, env=inherited,
+                self._command, stdout=log, stderr=log, env=environment(),
                 preexec_fn=lambda: os.sched_setaffinity(0, self._cores),
             )
         deadline = time.monotonic() + PATIENCE
@@ -112,12 +114,7 @@ class Peer:
         return self
 
     def __exit__(self, *_):
-        self._process.terminate()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
 
     def cpu(self):
         """Seconds that it has had of a core."""
@@ -175,6 +172,20 @@ def cpu(process):
             spent += int((task / "schedstat").read_text().split()[0])
             processes += map(int, (task / "children").read_text().split())
     return spent / 1e9
+
+
+def environment():
+    """This program's, less its settings: whoever names the program by a variable like those does not mean one."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("KARBOR_ADMISSION_")}
+
+
+def end(process, patience=PATIENCE):
+    process.terminate()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def nginx():

@@ -4,7 +4,6 @@ Counted is what every thread of the proxy does for a request: what moves from a 
 gone. Leaves what the counts mean to `run`.
 """
 
-import os
 import pathlib
 import re
 import socket
@@ -16,6 +15,7 @@ import urllib.error
 import urllib.request
 
 import workload
+from serving import end, environment, free_port
 
 PATIENCE = 60
 # Before the first request that counts: pools, buffers and tables have their size then.
@@ -79,9 +79,7 @@ class Proxy:
         callgrind = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", "--separate-threads=yes",
                      "--compress-strings=no", f"--callgrind-out-file={self.folder}/counts"]
         command = [*callgrind, str(binary), "serve", "--config", str(config)]
-        # Whoever names the program by a variable like its settings does not mean a setting.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("KARBOR_ADMISSION_")}
-        self._process = subprocess.Popen(command, env={**inherited, "GLIBC_TUNABLES": PLAIN_COPIES})
+        self._process = subprocess.Popen(command, env={**environment(), "GLIBC_TUNABLES": PLAIN_COPIES})
         self._dumps = 0
 
     def __enter__(self):
@@ -93,12 +91,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_):
-        self._process.terminate()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, PATIENCE)
         self._folder.cleanup()
 
     def _until_ready(self):
@@ -150,9 +143,3 @@ def inclusive(text, function):
     total = int(re.search(r"^totals: (\d+)", text, re.M)[1])
     calls = re.findall(r"^cfn=(.*)\n(?:c\w+=.*\n)*?calls=.*\n\S+ (\d+)$", text, re.M)
     return total, sum(int(cost) for name, cost in calls if name.startswith(function))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -5,15 +5,9 @@ Leaves what is asked of them and what it takes to `run`.
 
 import shutil
 
-from serving import NGINX, PATH, Peer, nginx, ours
+from serving import NGINX_BEFORE, PATH, Peer, nginx, ours
 
-PLAIN_NGINX = NGINX + """
-    upstream karbor {{
-        server 127.0.0.1:{karbor};
-        keepalive 256;
-        keepalive_requests 1000000000;
-        keepalive_timeout 1h;
-    }}
+PLAIN_NGINX = NGINX_BEFORE + """
     server {{
         listen 127.0.0.1:{port} backlog=1024;
         proxy_http_version 1.1;

@@ -82,8 +82,7 @@ fn server(settings: &Settings) -> Result<ServerOptions, Problem> {
 }
 
 fn proxy(settings: &Settings) -> Result<ProxyOptions, Problem> {
-    let mut identity_headers = settings.list("server.identity_headers", names::header)?;
-    identity_headers.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    let identity_headers = settings.list("server.identity_headers", names::header)?;
     Ok(ProxyOptions {
         path_prefix: settings.text("upstream.path_prefix", upstream::path_prefix)?.into(),
         short_form: settings.read("policy.short_form", kind::flag)?,

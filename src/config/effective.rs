@@ -7,7 +7,7 @@ use figment::value::{Dict, Value};
 use super::Config;
 use super::kind::Kind;
 use super::memory;
-use super::schema::{self, Placeholder, Setting, below};
+use super::schema::{self, Setting, are_of_any_name, below};
 use super::settings::Settings;
 use super::written::{KeyPath, as_toml, name_as_toml};
 
@@ -40,9 +40,7 @@ impl Writer<'_> {
     /// `among` are the settings within, and `named` says that the operator chose the table's name.
     fn table(&mut self, values: &Dict, path: &KeyPath, named: bool, among: &[&'static Setting]) {
         let depth = path.names().len();
-        let is_any = |setting: &&Setting| setting.name(depth).and_then(Placeholder::of).is_some();
-        // Under names that operators chose all have the same settings, and there may be many of them.
-        let of_any: Option<Rc<[_]>> = among.iter().all(is_any).then(|| among.into());
+        let of_any: Option<Rc<[_]>> = are_of_any_name(among, depth).then(|| among.into());
         let child = |(name, value): (&String, _)| {
             let within = of_any.clone().unwrap_or_else(|| below(among, depth, name).into());
             Child { path: path.child(name), value, within }
@@ -63,7 +61,7 @@ impl Writer<'_> {
         }
         for Child { path, value, within } in tables {
             if let Value::Dict(_, values) = value {
-                let named = within.first().is_some_and(is_any);
+                let named = within.first().is_some_and(|setting| setting.is_of_any_name(depth));
                 self.table(values, &path, named, &within);
             }
         }

@@ -11,7 +11,7 @@ use figment::value::{Dict, Value};
 use super::hint;
 use super::kind::Kind;
 use super::problem::{Found, Origin, Problem, Wrong};
-use super::schema::{Placeholder, Setting, below, settings};
+use super::schema::{Placeholder, Setting, are_of_any_name, below, settings};
 use super::settings::Layer;
 use super::written::{KeyPath, found, shown};
 
@@ -31,9 +31,7 @@ struct Walk<'l> {
 impl Walk<'_> {
     fn table(&mut self, table: &Dict, path: &KeyPath, settings: &[&'static Setting]) {
         let depth = path.names().len();
-        // Under names that operators chose all have the same settings, and there may be many of them.
-        let any = settings.iter().all(|setting| setting.name(depth).and_then(Placeholder::of).is_some());
-        let of_any = any.then(|| below(settings, depth, ""));
+        let of_any = are_of_any_name(settings, depth).then(|| below(settings, depth, ""));
         for (name, value) in table {
             let path = path.child(name);
             let within =

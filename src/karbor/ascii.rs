@@ -36,6 +36,11 @@ impl Formatter for Ascii {
     }
 }
 
+/// Whether `text` is printable ASCII throughout. Ends at no byte early, so that many are looked at at once.
+pub(super) fn is_printable(text: &str) -> bool {
+    text.bytes().fold(true, |printable, byte| printable & (b' '..0x7f).contains(&byte))
+}
+
 /// Appends `value` to `out`.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //!
 //! Leaves to `proxy` which status and which words.
 
+use super::ascii;
 use super::form::Form;
 
 /// As much as most bodies take.
@@ -78,9 +79,9 @@ impl<'a> Fault<'a> {
     }
 
     fn write(&self, form: &mut Form) {
-        // Most are, and then there is nothing to replace.
-        let is_printable = self.message.bytes().fold(true, |all, byte| all & (b' '..0x7f).contains(&byte));
-        let replaced = (!is_printable).then(|| self.message.replace(char::is_control, " "));
+        // Most messages are, and then there is nothing to replace.
+        let replaced =
+            (!ascii::is_printable(self.message)).then(|| self.message.replace(char::is_control, " "));
         form.text("message", replaced.as_deref().unwrap_or(self.message));
         form.number("code", Some(self.status.into()));
         form.text("hint", self.hint);

@@ -39,6 +39,11 @@ impl Setting {
         self.key.split('.').nth(depth)
     }
 
+    /// Whether the name at that depth is one that the operator chooses.
+    pub(super) fn is_of_any_name(&self, depth: usize) -> bool {
+        self.name(depth).and_then(Placeholder::of).is_some()
+    }
+
     /// How many names its key has.
     pub(super) fn depth(&self) -> usize {
         self.key.split('.').count()
@@ -129,6 +134,12 @@ pub(super) fn below(among: &[&'static Setting], depth: usize, name: &str) -> Vec
         setting.name(depth).is_some_and(|own| own == name || Placeholder::of(own).is_some())
     };
     among.iter().copied().filter(|setting| fits(setting)).collect()
+}
+
+/// Whether all of `among` have, at that depth, a name that the operator chooses. Below each such name they are the same
+/// then, and there may be many names.
+pub(super) fn are_of_any_name(among: &[&'static Setting], depth: usize) -> bool {
+    among.iter().all(|setting| setting.is_of_any_name(depth))
 }
 
 /// The defaults, as a file would have them.

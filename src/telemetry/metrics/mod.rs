@@ -257,20 +257,27 @@ impl MetricsHub {
         let (policy, used) = (lock(&self.0.policy), lock(&self.0.used));
         let certificates = lock(&self.0.certificates);
         let counted = counted.iter().chain(used.iter()).chain(certificates.iter());
-        let mut families: Vec<(&str, Option<&MetricFamily>)> =
-            counted.map(|family| (family.name(), Some(family))).collect();
-        families.extend(policy.iter().flat_map(|_| in_force::SHOWN).map(|family| (family.name, None)));
+        let mut families: Vec<(&str, Shown<'_>)> =
+            counted.map(|family| (family.name(), Shown::Counted(family))).collect();
+        if let Some(policy) = &*policy {
+            families.extend(in_force::SHOWN.map(|family| (family.name, Shown::InForce(policy))));
+        }
         families.sort_unstable_by_key(|(name, _)| *name);
         let mut text = String::new();
         for (name, family) in families {
-            match (family, &*policy) {
-                (Some(family), _) => scrape::write(&mut text, family),
-                (None, Some(policy)) => policy.write(name, &mut text),
-                (None, None) => {}
+            match family {
+                Shown::Counted(family) => scrape::write(&mut text, family),
+                Shown::InForce(policy) => policy.write(name, &mut text),
             }
         }
         text
     }
+}
+
+/// Where a family in a scrape comes from.
+enum Shown<'m> {
+    Counted(&'m MetricFamily),
+    InForce(&'m InForce),
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

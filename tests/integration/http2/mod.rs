@@ -354,23 +354,20 @@ fn a_drain_lets_streams_finish() {
     assert_eq!(karbor.seen().len(), 2);
 }
 
-/// A client that gives room as it reads still writes when all is written to it. Closed on that, the system would take
-/// back what the client has not read yet.
-#[test]
-fn the_end_takes_no_part_of_an_answer_back() {
-    const BYTES: usize = 400_000;
+/// A connection that is told to end while an answer of so many bytes, and some, is due on it: its client takes little
+/// at a time. With the Karbor that answers.
+fn ending_with(bytes: usize) -> (TestApp, Scripted, Frames) {
     let gate = Gate::default();
     let opens = gate.clone();
     let karbor = Scripted::new(move |mut link| {
         while link.request().is_some() {
             opens.pass();
-            link.send(json_answer(&format!("[\"{}\"]", "x".repeat(BYTES))));
+            link.send(json_answer(&format!("[\"{}\"]", "x".repeat(bytes))));
         }
     });
     let app = TestApp::before(karbor.address, "");
     let mut client = Frames::with_settings(app.address, &[(4, 1 << 20)]);
     socket2::SockRef::from(&client.socket).set_recv_buffer_size(4096).unwrap();
-    let room = |bytes: u32| frame(WINDOW_UPDATE, 0, 0, &bytes.to_be_bytes());
     client.write(&room(1 << 20)).unwrap();
     let get = frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", "/v1/p/plans", &[]));
     client.write(&get).unwrap();
@@ -379,6 +376,19 @@ fn the_end_takes_no_part_of_an_answer_back() {
     let ping = client.until(PING).unwrap();
     client.write(&frame(PING, 1, 0, &ping.payload)).unwrap();
     gate.open();
+    (app, karbor, client)
+}
+
+fn room(bytes: u32) -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, 0, &bytes.to_be_bytes())
+}
+
+/// A client that gives room as it reads still writes when all is written to it. Closed on that, the system would take
+/// back what the client has not read yet.
+#[test]
+fn the_end_takes_no_part_of_an_answer_back() {
+    const BYTES: usize = 400_000;
+    let (app, _karbor, mut client) = ending_with(BYTES);
     let mut read = 0;
     while let Some(part) = client.until(DATA) {
         read += part.payload.len();
@@ -393,25 +403,7 @@ fn the_end_takes_no_part_of_an_answer_back() {
 #[test]
 fn the_end_waits_for_who_reads_slowly() {
     const BYTES: usize = 300_000;
-    let gate = Gate::default();
-    let opens = gate.clone();
-    let karbor = Scripted::new(move |mut link| {
-        while link.request().is_some() {
-            opens.pass();
-            link.send(json_answer(&format!("[\"{}\"]", "x".repeat(BYTES))));
-        }
-    });
-    let app = TestApp::before(karbor.address, "");
-    let mut client = Frames::with_settings(app.address, &[(4, 1 << 20)]);
-    socket2::SockRef::from(&client.socket).set_recv_buffer_size(4096).unwrap();
-    client.write(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 20).to_be_bytes())).unwrap();
-    let get = frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", "/v1/p/plans", &[]));
-    client.write(&get).unwrap();
-    karbor.until_seen(1);
-    app.order();
-    let ping = client.until(PING).unwrap();
-    client.write(&frame(PING, 1, 0, &ping.payload)).unwrap();
-    gate.open();
+    let (app, _karbor, mut client) = ending_with(BYTES);
     std::thread::sleep(Duration::from_secs(3));
     let mut read = 0;
     while let Some(part) = client.until(DATA) {
