@@ -232,8 +232,8 @@ fn contended(cause: Cause) -> LedgerError {
 fn of_mysql(number: u16) -> fn(Cause) -> LedgerError {
     match number {
         // Lock wait timeout; deadlock, also Galera's certification; changed since read; the same key twice:
-        // another wrote it first, and the next try finds it.
-        1205 | 1213 | 1020 | 1062 => contended,
+        // another wrote it first, and the next try finds it; no such savepoint: the transaction was ended under way.
+        1205 | 1213 | 1020 | 1062 | 1305 => contended,
         // Too many connections; shutting down; read only, after a failover; killed; not yet part of Galera's
         // cluster; the network.
         1040 | 1047 | 1053 | 1077 | 1079 | 1152..=1161 | 1184 | 1290 | 1317 | 1927 | 2006 | 2013 => {

@@ -20,6 +20,13 @@ use super::schema;
 use super::thread::Common;
 use crate::drain;
 
+/// Galera ends a transaction that is in the way of another node's, and says so in answer to the next statement. To the
+/// preparing of one nobody says so, and the rest would stand by itself, each statement alone. So none stands alone, and
+/// only what still has its savepoint is committed.
+const BEGIN: &str = "SET autocommit = 0; START TRANSACTION; SAVEPOINT whole";
+const COMMIT: &str = "RELEASE SAVEPOINT whole; COMMIT; SET autocommit = 1";
+const ROLLBACK: &str = "ROLLBACK; SET autocommit = 1";
+
 /// Between two tries of the same transaction; doubled each time, and varied, so that those who met part.
 const PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
@@ -157,14 +164,17 @@ impl Worker {
         if job.reads() {
             return job.run(connection).await.map(drop);
         }
-        connection.command(connection.dialect().begin).await?;
+        connection.command(BEGIN).await?;
         let end = match job.run(connection).await {
-            Ok(true) => return connection.command("COMMIT").await,
+            Ok(true) => match connection.command(COMMIT).await {
+                Ok(()) => return Ok(()),
+                Err(error) => Err(error),
+            },
             Ok(false) => Ok(()),
             Err(error) => Err(error),
         };
         if !end.as_ref().is_err_and(LedgerError::is_lost) {
-            connection.command("ROLLBACK").await?;
+            connection.command(ROLLBACK).await?;
         }
         end
     }

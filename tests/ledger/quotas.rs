@@ -116,11 +116,11 @@ fn denies_what_comes_too_fast() {
 }
 
 /// So many at once, taking turns among these ledgers; how many were admitted.
-async fn storm(opens: &[&Open], policy: &Arc<Policy>, many: usize) -> Vec<Reservation> {
+async fn storm(opens: &[&Open], policy: &Arc<Policy>, tenant: &'static str, many: usize) -> Vec<Reservation> {
     let mut claims = tokio::task::JoinSet::new();
     for at in 0..many {
         let (ledger, policy) = (opens[at % opens.len()].ledger.clone(), policy.clone());
-        claims.spawn(async move { ledger.reserve(claim(&policy, TENANT, MAP)).await.unwrap() });
+        claims.spawn(async move { ledger.reserve(claim(&policy, tenant, MAP)).await.unwrap() });
     }
     let outcomes = claims.join_all().await;
     outcomes
@@ -134,17 +134,17 @@ async fn storm(opens: &[&Open], policy: &Arc<Policy>, many: usize) -> Vec<Reserv
 
 async fn check_storm(stage: &Stage, opens: &[&Open]) {
     let policy = policy(on_the_whole(Quota { checkpoints: Bound::AtMost(5), ..Quota::UNLIMITED }));
-    let mut held = storm(opens, &policy, 32).await;
+    let mut held = storm(opens, &policy, TENANT, 32).await;
     assert_eq!(held.len(), 5);
     stage.check_books().await;
     held.pop().unwrap().roll_back().await.unwrap();
     held.pop().unwrap().roll_back().await.unwrap();
-    held.extend(storm(opens, &policy, 32).await);
+    held.extend(storm(opens, &policy, TENANT, 32).await);
     assert_eq!(held.len(), 5);
     for (at, held) in held.into_iter().enumerate() {
         held.commit(&crate::stage::provider(), &CheckpointId::new(format!("c{at}"))).await.unwrap();
     }
-    assert_eq!(storm(opens, &policy, 32).await.len(), 0);
+    assert_eq!(storm(opens, &policy, TENANT, 32).await.len(), 0);
     opens[0].check_usage(TENANT, &["all 5/5/50", "a 5/5/50"]).await;
     stage.check_books().await;
 }
@@ -162,6 +162,20 @@ fn admits_exactly_as_many_through_two_proxies() {
     on_each(|stage| async move {
         let (one, other) = (stage.open(), stage.open_elsewhere());
         check_storm(&stage, &[&one, &other]).await;
+    });
+}
+
+/// In its first transactions a connection prepares its statements. Galera may end a transaction then and not say so.
+#[test]
+fn admits_exactly_as_many_over_new_connections() {
+    on_each(|stage| async move {
+        let policy = policy(on_the_whole(Quota { checkpoints: Bound::AtMost(5), ..Quota::UNLIMITED }));
+        for tenant in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            let (one, other) = (stage.open(), stage.open_elsewhere());
+            let held = storm(&[&one, &other], &policy, tenant, 16).await;
+            assert_eq!(held.len(), 5, "{tenant}");
+            stage.check_books().await;
+        }
     });
 }
 
