@@ -16,7 +16,7 @@ use super::live::{Live, Pulse};
 use crate::admin::ReadinessGuard;
 use crate::drain::{self, Trigger};
 use crate::ledger::Ledger;
-use crate::proxy::{Budget, Front, Neighbours, Proxy, RequestBody, Terms};
+use crate::proxy::{Budget, Front, Neighbours, Proxy, Terms};
 use crate::server::{self, Listener, LiveOptions, Room};
 use crate::telemetry::audit::AuditLog;
 use crate::telemetry::exchange::Desk;
@@ -146,7 +146,7 @@ impl WorksBy {
     }
 }
 
-fn upstream(live: &Live, metrics: &Rc<WorkerMetrics>) -> Rc<Upstream<RequestBody>> {
+fn upstream(live: &Live, metrics: &Rc<WorkerMetrics>) -> Rc<Upstream> {
     Rc::new(Upstream::new(Rc::new(live.upstream.clone()), metrics.clone()))
 }
 

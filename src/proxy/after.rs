@@ -13,7 +13,7 @@ use super::caller::Caller;
 use super::owed::Owed;
 use super::peer::Peer;
 use super::read::{Place, ask_for_readable, is_readable};
-use super::{AnswerBody, Proxy, RequestBody, forward, headers, request_id};
+use super::{AnswerBody, Proxy, forward, headers, request_id};
 use crate::karbor::answer::copied_pairs;
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::Exchange;
@@ -62,7 +62,7 @@ async fn perform(
     };
     match deed {
         Deed::Delete => {
-            let status = answer.response.status();
+            let status = answer.status();
             // Without a token, noauth answers 204 and deletes nothing (facts, section 7).
             if status.is_success() && status != StatusCode::NO_CONTENT {
                 forget(proxy, place).await;
@@ -93,17 +93,15 @@ async fn forget(proxy: &Proxy, place: &Place) {
 async fn copied(
     proxy: &Proxy,
     mut exchange: Box<Exchange>,
-    answer: Answer<RequestBody>,
+    answer: Answer,
     place: &Place,
     caller: &Caller,
 ) -> Response<AnswerBody> {
-    if !is_readable(&answer.response) {
+    if !is_readable(&answer) {
         return forward::stream(proxy, exchange, answer);
     }
-    let Answer { response, lease } = answer;
-    let (mut parts, incoming) = response.into_parts();
-    forward::note_answer(&mut exchange, &mut parts, &lease);
-    let body = match forward::read_whole(proxy, incoming, lease).await {
+    let (parts, incoming) = forward::note_answer(&mut exchange, answer);
+    let body = match forward::read_whole(proxy, incoming).await {
         Ok(body) => body,
         Err(failure) => return caller.fail(proxy, exchange, &failure),
     };

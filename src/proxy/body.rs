@@ -16,17 +16,17 @@ use tokio::time::{Instant, Sleep};
 
 use crate::telemetry::exchange::Exchange;
 use crate::telemetry::metrics::{Direction, Side, WorkerMetrics};
-use crate::upstream::{Lease, Progress};
+use crate::upstream::{Broken, KarborBody, Progress};
 
 /// A body could not be passed on to its end.
 #[derive(Debug, thiserror::Error)]
-pub enum BodyFault {
+pub enum BodyFault<E> {
     /// It stood still for too long.
     #[error("the body made no progress in time")]
     Stalled,
     /// Its sender broke it off.
     #[error("the body broke off")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] E),
 }
 
 /// How fast a body must come.
@@ -160,12 +160,12 @@ impl RequestBody {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = BodyFault;
+    type Error = BodyFault<hyper::Error>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
@@ -196,7 +196,7 @@ impl Body for RequestBody {
 }
 
 impl ClientStream {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault<hyper::Error>>>> {
         if let Some(prefix) = self.prefix.take() {
             self.flow.passed_on(prefix.len());
             return Poll::Ready(Some(Ok(prefix)));
@@ -212,11 +212,11 @@ impl ClientStream {
     }
 }
 
-fn poll_incoming(
-    incoming: &mut Incoming,
+fn poll_incoming<I: Body<Data = Bytes> + Unpin>(
+    incoming: &mut I,
     patience: &mut Patience,
     cx: &mut Context<'_>,
-) -> Poll<Option<Result<Bytes, BodyFault>>> {
+) -> Poll<Option<Result<Bytes, BodyFault<I::Error>>>> {
     match Pin::new(incoming).poll_frame(cx) {
         Poll::Ready(Some(Ok(frame))) => {
             let Ok(data) = frame.into_data() else { return Poll::Ready(None) };
@@ -242,9 +242,8 @@ enum Content {
     Stream {
         /// What was read before it was decided to stream.
         prefix: Option<Bytes>,
-        incoming: Incoming,
+        incoming: KarborBody,
         patience: Patience,
-        lease: Option<Lease<RequestBody>>,
     },
 }
 
@@ -263,35 +262,14 @@ impl AnswerBody {
     /// Karbor's body as it comes, after what was read of it.
     pub(super) fn stream(
         prefix: Bytes,
-        incoming: Incoming,
-        lease: Lease<RequestBody>,
+        incoming: KarborBody,
         most: Duration,
         exchange: Box<Exchange>,
     ) -> Self {
         // Karbor may be as slow as it likes, if it goes on.
         let patience = Patience::new(Pace { stall_timeout: most, bytes_a_second: 0 });
-        let mut body = Self {
-            content: Content::Stream {
-                prefix: Some(prefix).filter(|prefix| !prefix.is_empty()),
-                incoming,
-                patience,
-                lease: Some(lease),
-            },
-            exchange: Some(exchange),
-        };
-        if body.is_end_stream() {
-            body.release();
-        }
-        body
-    }
-
-    /// Gives the connection back: nothing more comes on it.
-    fn release(&mut self) {
-        if let Content::Stream { lease, .. } = &mut self.content
-            && let Some(lease) = lease.take()
-        {
-            lease.give_back();
-        }
+        let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
+        Self { content: Content::Stream { prefix, incoming, patience }, exchange: Some(exchange) }
     }
 
     /// Leaves out the bytes of an answer to a HEAD: nobody will ask for them. Their number.
@@ -309,7 +287,7 @@ impl AnswerBody {
         }
     }
 
-    fn fail(&mut self, fault: &BodyFault) {
+    fn fail(&mut self, fault: &BodyFault<Broken>) {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.answer_broke_off(matches!(fault, BodyFault::Stalled));
             exchange.finish();
@@ -319,15 +297,15 @@ impl AnswerBody {
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = BodyFault;
+    type Error = BodyFault<Broken>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let polled = match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
-            Content::Stream { prefix, incoming, patience, .. } => match prefix.take() {
+            Content::Stream { prefix, incoming, patience } => match prefix.take() {
                 Some(prefix) => Poll::Ready(Some(Ok(prefix))),
                 None => poll_incoming(incoming, patience, cx),
             },
@@ -337,12 +315,8 @@ impl Body for AnswerBody {
                 if let Some(exchange) = &mut self.exchange {
                     exchange.sent(data.len() as u64);
                 }
-                if self.is_end_stream() {
-                    self.release();
-                }
             }
             Poll::Ready(None) => {
-                self.release();
                 if let Some(exchange) = self.exchange.take() {
                     exchange.finish();
                 }

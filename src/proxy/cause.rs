@@ -24,7 +24,7 @@ pub(super) fn broke_off(error: &(dyn Error + 'static)) -> bool {
     matches!(fault_in(error), Some(BodyFault::Broken(error)) if refusal_of(error).is_none() && is_departure(error))
 }
 
-fn fault_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a BodyFault> {
+fn fault_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a BodyFault<hyper::Error>> {
     causes(error).find_map(|error| error.downcast_ref())
 }
 

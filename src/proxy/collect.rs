@@ -5,27 +5,26 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::Body as _;
+use http_body::Body;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::BodyFault;
 use super::budget::{Budget, Share};
-use crate::upstream::Failure;
+use crate::upstream::{Broken, Failure, KarborBody};
 
 /// A body that was read for review.
 #[derive(Debug)]
-pub(super) enum Collected {
+pub(super) enum Collected<I> {
     /// All of it.
     Whole(Bytes),
     /// More than the limit: what was read, and the rest still to come.
-    TooLarge(Bytes, Incoming),
+    TooLarge(Bytes, I),
     /// There is no memory left for it: the same.
-    NoRoom(Bytes, Incoming),
+    NoRoom(Bytes, I),
 }
 
-impl Collected {
+impl<I> Collected<I> {
     /// Bytes read so far.
     pub(super) fn bytes(&self) -> u64 {
         match self {
@@ -39,7 +38,7 @@ const ANSWER_BYTES: u64 = 1024 * 1024;
 
 /// Reads an answer of Karbor's that the proxy needs itself.
 pub(super) async fn collect_answer(
-    incoming: Incoming,
+    incoming: KarborBody,
     most: Duration,
     budget: &Budget,
 ) -> Result<Bytes, Failure> {
@@ -53,15 +52,15 @@ pub(super) async fn collect_answer(
 
 /// Reads an answer of Karbor's that is to be filled, if there is room for it.
 pub(super) async fn collect_to_fill(
-    incoming: Incoming,
+    incoming: KarborBody,
     limit: u64,
     most: Duration,
     share: &mut Share,
-) -> Result<Collected, Failure> {
+) -> Result<Collected<KarborBody>, Failure> {
     collect(incoming, limit, most, share).await.map_err(failure)
 }
 
-fn failure(fault: BodyFault) -> Failure {
+fn failure(fault: BodyFault<Broken>) -> Failure {
     match fault {
         BodyFault::Broken(source) => Failure::broke_off(source),
         BodyFault::Stalled => Failure::AnswerStalled,
@@ -72,12 +71,12 @@ fn failure(fault: BodyFault) -> Failure {
 ///
 /// # Errors
 /// When it breaks off, or is not whole in time.
-pub(super) async fn collect(
-    mut incoming: Incoming,
+pub(super) async fn collect<I: Body<Data = Bytes> + Unpin>(
+    mut incoming: I,
     limit: u64,
     most: Duration,
     share: &mut Share,
-) -> Result<Collected, BodyFault> {
+) -> Result<Collected<I>, BodyFault<I::Error>> {
     let declared = incoming.size_hint().lower();
     if declared > limit {
         return Ok(Collected::TooLarge(Bytes::new(), incoming));
@@ -104,7 +103,11 @@ pub(super) async fn collect(
 
 /// Reads away what is left of a body, of at most `limit` bytes and within `most`. Whether that was all of it:
 /// only then can another request follow.
-pub(super) async fn discard(mut incoming: Incoming, limit: u64, most: Duration) -> bool {
+pub(super) async fn discard(
+    mut incoming: impl Body<Data = Bytes> + Unpin,
+    limit: u64,
+    most: Duration,
+) -> bool {
     let deadline = Instant::now() + most;
     let mut left = limit;
     while let Ok(frame) = timeout_at(deadline, incoming.frame()).await {

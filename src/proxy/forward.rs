@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header;
 use http::request::Parts;
 use http::response;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tracing::field;
@@ -17,7 +17,7 @@ use super::{AnswerBody, Proxy, RequestBody, headers, request_id, respond};
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::Exchange;
 use crate::telemetry::metrics::{Direction, Side};
-use crate::upstream::{Answer, Failure, Lease};
+use crate::upstream::{Answer, Broken, Failure, KarborBody};
 use crate::wire::Refusal;
 
 /// What is sent on of a request whose body goes on as it comes.
@@ -52,17 +52,13 @@ pub(super) fn send_on(
     exchange: &mut Exchange,
     parts: Parts,
     body: Incoming,
-) -> impl Future<Output = Result<Answer<RequestBody>, Failure>> {
+) -> impl Future<Output = Result<Answer, Failure>> {
     let request = with_body(proxy, parts, body);
     exchange.dispatched();
     send(proxy, request)
 }
 
-fn with_body(proxy: &Proxy, mut parts: Parts, body: Incoming) -> Request<RequestBody> {
-    if !body.is_end_stream() && body.size_hint().exact().is_none() {
-        // Without it hyper sends no body of unknown length with a GET.
-        parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
+fn with_body(proxy: &Proxy, parts: Parts, body: Incoming) -> Request<RequestBody> {
     let body = if body.is_end_stream() { RequestBody::Empty } else { proxy.stream(Bytes::new(), body) };
     Request::from_parts(parts, body)
 }
@@ -72,14 +68,14 @@ fn with_body(proxy: &Proxy, mut parts: Parts, body: Incoming) -> Request<Request
 pub(super) fn send(
     proxy: &Proxy,
     request: Request<RequestBody>,
-) -> impl Future<Output = Result<Answer<RequestBody>, Failure>> {
+) -> impl Future<Output = Result<Answer, Failure>> {
     if let RequestBody::Whole(Some(bytes)) = request.body() {
         proxy.desk.metrics.body_bytes(Side::Upstream, Direction::Sent, bytes.len() as u64);
     }
     let flow = request.body().flow();
     async move {
         let answer = proxy.upstream.send(request, &flow).await?;
-        if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Failure::Answer("it switches protocols, and nobody asked for that"));
         }
         Ok(answer)
@@ -87,15 +83,9 @@ pub(super) fn send(
 }
 
 /// Karbor's answer, as it comes.
-pub(super) fn stream(
-    proxy: &Proxy,
-    mut exchange: Box<Exchange>,
-    answer: Answer<RequestBody>,
-) -> Response<AnswerBody> {
-    let Answer { response, lease } = answer;
-    let (mut parts, incoming) = response.into_parts();
-    note_answer(&mut exchange, &mut parts, &lease);
-    stream_rest(proxy, exchange, parts, Bytes::new(), incoming, lease)
+pub(super) fn stream(proxy: &Proxy, mut exchange: Box<Exchange>, answer: Answer) -> Response<AnswerBody> {
+    let (parts, body) = note_answer(&mut exchange, answer);
+    stream_rest(proxy, exchange, parts, Bytes::new(), body)
 }
 
 /// Karbor's answer, of which `prefix` was read already.
@@ -104,28 +94,22 @@ pub(super) fn stream_rest(
     mut exchange: Box<Exchange>,
     parts: response::Parts,
     prefix: Bytes,
-    rest: Incoming,
-    lease: Lease<RequestBody>,
+    rest: KarborBody,
 ) -> Response<AnswerBody> {
     exchange.answers(parts.status.as_u16());
-    Response::from_parts(parts, AnswerBody::stream(prefix, rest, lease, proxy.stall_timeout, exchange))
+    Response::from_parts(parts, AnswerBody::stream(prefix, rest, proxy.stall_timeout, exchange))
 }
 
 /// Reads an answer that nobody needs, so that its connection can be used again.
-pub(super) async fn discard(proxy: &Proxy, answer: Answer<RequestBody>) {
+pub(super) async fn discard(proxy: &Proxy, answer: Answer) {
     // If that fails, the connection goes with it.
-    let _failed = read_whole(proxy, answer.response.into_body(), answer.lease).await;
+    let (_, body) = answer.into_parts();
+    let _failed = read_whole(proxy, body).await;
 }
 
 /// Reads an answer that the proxy needs itself. Its connection can be used again then.
-pub(super) async fn read_whole(
-    proxy: &Proxy,
-    incoming: Incoming,
-    lease: Lease<RequestBody>,
-) -> Result<Bytes, Failure> {
-    let body = collect_answer(incoming, proxy.stall_timeout, &proxy.budget).await?;
-    lease.give_back();
-    Ok(body)
+pub(super) async fn read_whole(proxy: &Proxy, body: KarborBody) -> Result<Bytes, Failure> {
+    collect_answer(body, proxy.stall_timeout, &proxy.budget).await
 }
 
 /// An answer of Karbor's that was read whole, with `body` in place of its own.
@@ -140,12 +124,12 @@ pub(super) fn whole(
 }
 
 /// Notes Karbor's answer down, and makes its head one for the client.
-pub(super) fn note_answer(exchange: &mut Exchange, parts: &mut response::Parts, lease: &Lease<RequestBody>) {
-    exchange.karbor_answered(parts.status.as_u16(), lease.address(), lease.began().into_std());
-    exchange.names_request(|| request_id::answered(&parts.headers));
+pub(super) fn note_answer(exchange: &mut Exchange, answer: Answer) -> (response::Parts, KarborBody) {
+    exchange.karbor_answered(answer.status().as_u16(), answer.address(), answer.began().into_std());
+    exchange.names_request(|| request_id::answered(answer.headers()));
+    let (mut parts, body) = answer.into_parts();
     headers::towards_client(&mut parts.headers);
-    parts.version = Version::HTTP_11;
-    parts.extensions.clear();
+    (parts, body)
 }
 
 /// No answer: the client's own fault if its body was malformed or late, otherwise Karbor's.
@@ -183,12 +167,12 @@ pub(super) fn fail(
 }
 
 fn client_broke_off(failure: &Failure) -> bool {
-    matches!(failure, Failure::Exchange { source, .. } if broke_off(source))
+    matches!(failure, Failure::Exchange { source: source @ Broken::Request(_), .. } if broke_off(source))
 }
 
 fn refusal_behind(failure: &Failure) -> Option<Refusal> {
     match failure {
-        Failure::Exchange { source, .. } => refusal_in(source),
+        Failure::Exchange { source: source @ Broken::Request(_), .. } => refusal_in(source),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ use super::{AnswerBody, BodyFault, Peer, Proxy, lineage, peer, request_id, respo
 use crate::server::{Handler, Stay};
 use crate::telemetry::exchange::{Client, Exchange, Lineage};
 use crate::telemetry::metrics::{ConnectionRefusal, Handshake};
+use crate::upstream::Broken;
 use crate::wire::{Origin, Refusal};
 
 /// The proxy of one worker, whichever is in force.
@@ -47,7 +48,7 @@ impl Front {
 
 impl Handler for Front {
     type Body = AnswerBody;
-    type BodyError = BodyFault;
+    type BodyError = BodyFault<Broken>;
     type Peer = Peer;
 
     fn trusts(&self, origin: Origin) -> bool {

@@ -137,7 +137,7 @@ pub struct Proxy {
     identity: Identity,
     policy: Arc<Policy>,
     budget: Budget,
-    upstream: Rc<Upstream<RequestBody>>,
+    upstream: Rc<Upstream>,
     stall_timeout: Duration,
     desk: Rc<Desk>,
     drain: Trigger,
@@ -154,7 +154,7 @@ pub struct Neighbours {
     /// The memory for bodies, of all workers.
     pub budget: Budget,
     /// The way to Karbor.
-    pub upstream: Rc<Upstream<RequestBody>>,
+    pub upstream: Rc<Upstream>,
     /// What was admitted; none to do without.
     pub ledger: Option<Ledger>,
     /// Where what happens is written down.
@@ -173,7 +173,7 @@ impl Proxy {
 
     /// The same worker's proxy under other terms, by way of `upstream`. Tokens that Karbor accepted stay accepted.
     #[must_use]
-    pub fn under(&self, terms: Terms, upstream: Rc<Upstream<RequestBody>>) -> Rc<Self> {
+    pub fn under(&self, terms: Terms, upstream: Rc<Upstream>) -> Rc<Self> {
         self.proofs.last(terms.options.ledger.proof);
         let neighbours = Neighbours {
             budget: self.budget.clone(),
@@ -187,7 +187,7 @@ impl Proxy {
 
     /// Its way to Karbor.
     #[must_use]
-    pub fn upstream(&self) -> Rc<Upstream<RequestBody>> {
+    pub fn upstream(&self) -> Rc<Upstream> {
         self.upstream.clone()
     }
 

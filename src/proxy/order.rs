@@ -50,7 +50,7 @@ pub(super) struct Order {
 /// What ends a creation before it is sent.
 enum End {
     /// Karbor's answer to a question of ours.
-    Answer(Box<Answer<RequestBody>>),
+    Answer(Box<Answer>),
     /// Karbor gave no answer to it.
     Failure(Failure),
     /// What the ledger says.
@@ -148,13 +148,8 @@ impl Order {
     }
 
     /// Settles with the ledger by Karbor's answer, and puts the map into it.
-    async fn settle(
-        mut self,
-        hold: Hold,
-        answer: Answer<RequestBody>,
-        token: Option<Digest>,
-    ) -> Response<AnswerBody> {
-        let status = answer.response.status();
+    async fn settle(mut self, hold: Hold, answer: Answer, token: Option<Digest>) -> Response<AnswerBody> {
+        let status = answer.status();
         match token {
             Some(token) if status == StatusCode::OK => self.proxy.proofs.add(token),
             Some(token) if status == StatusCode::UNAUTHORIZED => self.proxy.proofs.remove(token),
@@ -166,10 +161,8 @@ impl Order {
             hold.settle(&self.proxy, &mut self.exchange, &self.subject, fate).await;
             return forward::stream(&self.proxy, self.exchange, answer);
         }
-        let Answer { response, lease } = answer;
-        let (mut parts, incoming) = response.into_parts();
-        forward::note_answer(&mut self.exchange, &mut parts, &lease);
-        let body = match forward::read_whole(&self.proxy, incoming, lease).await {
+        let (parts, incoming) = forward::note_answer(&mut self.exchange, answer);
+        let body = match forward::read_whole(&self.proxy, incoming).await {
             Ok(body) => body,
             Err(failure) => {
                 hold.settle(&self.proxy, &mut self.exchange, &self.subject, Fate::Unknown).await;
@@ -194,7 +187,7 @@ impl Order {
     }
 
     /// What Karbor said before anything was created. Whatever the status: without a token, noauth answers 204.
-    fn pass_on(mut self, noted: Violations, answer: Answer<RequestBody>) -> Response<AnswerBody> {
+    fn pass_on(mut self, noted: Violations, answer: Answer) -> Response<AnswerBody> {
         let warning = respond::warning(&noted, self.proxy.options.enforced_from.as_deref());
         self.exchange.admitted(None, noted);
         let mut answer = forward::stream(&self.proxy, self.exchange, answer);

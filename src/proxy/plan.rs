@@ -5,7 +5,7 @@ use http::uri::PathAndQuery;
 use http::{StatusCode, Uri};
 
 use super::question::question;
-use super::{Proxy, RequestBody, forward};
+use super::{Proxy, forward};
 use crate::karbor::ProviderId;
 use crate::karbor::answer::provider_of_plan;
 use crate::upstream::{Answer, Failure};
@@ -15,7 +15,7 @@ pub(super) enum Provider {
     /// It is kept there.
     Found(ProviderId),
     /// Anything but 200: for the caller, unchanged.
-    Answer(Box<Answer<RequestBody>>),
+    Answer(Box<Answer>),
 }
 
 /// Asks Karbor for the plan. `creation` is the creation as it would be sent, apart from its target;
@@ -35,10 +35,10 @@ async fn ask(proxy: &Proxy, creation: &Parts, tenant: &str, plan: &str) -> Resul
         .map(Uri::from)
         .map_err(|_unusable| Failure::Answer("a plan id that cannot stand in a path"))?;
     let answer = forward::send(proxy, question(&creation.headers, uri)).await?;
-    let status = answer.response.status();
+    let status = answer.status();
     if status != StatusCode::OK {
         return Ok(Provider::Answer(Box::new(answer)));
     }
-    let body = forward::read_whole(proxy, answer.response.into_body(), answer.lease).await?;
+    let body = forward::read_whole(proxy, answer.into_parts().1).await?;
     provider_of_plan(&body).map(Provider::Found).ok_or(Failure::Answer("its plan names no provider"))
 }

@@ -14,7 +14,7 @@ use http::header::{HeaderMap, HeaderName};
 use http::{StatusCode, Uri};
 
 use super::question::question;
-use super::{Proxy, RequestBody, forward};
+use super::{Proxy, forward};
 use crate::upstream::{Answer, Failure};
 
 /// Where Karbor takes a token from (facts, section 7).
@@ -85,7 +85,7 @@ pub(super) enum Proof {
     /// It is one for that project.
     Accepted,
     /// It is not: Karbor's answer, for the caller.
-    Answer(Box<Answer<RequestBody>>),
+    Answer(Box<Answer>),
 }
 
 /// Asks Karbor for the caller's token, unless it was accepted lately. `headers` are those of a request on its way
@@ -101,7 +101,7 @@ pub(super) async fn prove(proxy: &Proxy, headers: &HeaderMap, tenant: &str) -> R
     let sent = forward::send(proxy, question(headers, uri)).await;
     let answer = sent.map_err(|failure| Failure::Question(Box::new(failure)))?;
     // Karbor looks at the token first, then at the project, and then at what its policy allows (facts, section 7).
-    let status = answer.response.status();
+    let status = answer.status();
     let accepted = status == StatusCode::OK || status == StatusCode::FORBIDDEN;
     match digest {
         Some(digest) if accepted => proxy.proofs.add(digest),

@@ -16,7 +16,7 @@ use super::collect::{Collected, collect_to_fill};
 use super::fill::kept_for;
 use super::peer::Peer;
 use super::question::UNREADABLE;
-use super::{AnswerBody, Proxy, RequestBody, forward, headers, request_id, respond};
+use super::{AnswerBody, Proxy, forward, headers, request_id, respond};
 use crate::karbor::answer::{Seen, read_list, read_one};
 use crate::karbor::route::{Collection, Member};
 use crate::karbor::target::{Target, decode_segment};
@@ -96,38 +96,35 @@ pub(super) fn ask_for_readable(headers: &mut HeaderMap) {
 }
 
 /// Whether the answer is one that can hold checkpoints: not an error, and plain JSON.
-pub(super) fn is_readable<B>(answer: &Response<B>) -> bool {
+pub(super) fn is_readable(answer: &Answer) -> bool {
     answer.status() == StatusCode::OK && headers::is_plain_json(answer.headers())
 }
 
 async fn answer_of(
     proxy: &Proxy,
     mut exchange: Box<Exchange>,
-    answer: Answer<RequestBody>,
+    answer: Answer,
     place: &Place,
     caller: &Caller,
 ) -> Response<AnswerBody> {
-    if !is_readable(&answer.response) {
-        if answer.response.status() == StatusCode::OK {
+    if !is_readable(&answer) {
+        if answer.status() == StatusCode::OK {
             proxy.desk.metrics.unfilled(Unfilled::Unreadable);
         }
         return forward::stream(proxy, exchange, answer);
     }
-    let Answer { response, lease } = answer;
-    let (mut parts, incoming) = response.into_parts();
-    forward::note_answer(&mut exchange, &mut parts, &lease);
+    let (parts, incoming) = forward::note_answer(&mut exchange, answer);
     let mut share = proxy.budget.answer_share();
     let most = proxy.options.ledger.max_answer;
     match collect_to_fill(incoming, most, proxy.stall_timeout, &mut share).await {
         Ok(Collected::Whole(body)) => {
-            lease.give_back();
             exchange.came_whole(body.len() as u64);
             fill_whole(proxy, exchange, parts, (body, share), place, caller).await
         }
         Ok(Collected::TooLarge(prefix, rest) | Collected::NoRoom(prefix, rest)) => {
             proxy.desk.metrics.unfilled(Unfilled::TooLarge);
             exchange.reads_no_more();
-            forward::stream_rest(proxy, exchange, parts, prefix, rest, lease)
+            forward::stream_rest(proxy, exchange, parts, prefix, rest)
         }
         Err(failure) => caller.fail(proxy, exchange, &failure),
     }

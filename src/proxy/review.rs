@@ -38,8 +38,8 @@ impl Stop {
     }
 }
 
-impl From<BodyFault> for Stop {
-    fn from(fault: BodyFault) -> Self {
+impl From<BodyFault<hyper::Error>> for Stop {
+    fn from(fault: BodyFault<hyper::Error>) -> Self {
         refusal_in(&fault).map_or(Self::Gone, Self::Refuse)
     }
 }
@@ -60,7 +60,7 @@ pub(super) fn judge(subject: &Subject, breach: Breach<'_>, noted: &mut Violation
 
 /// A body for review.
 pub(super) struct Read {
-    pub(super) collected: Collected,
+    pub(super) collected: Collected<Incoming>,
     /// Of the memory for bodies, until it is sent.
     pub(super) share: Share,
     /// Until the request is answered.

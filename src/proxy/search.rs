@@ -21,7 +21,7 @@ use super::headers::{X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::peer::Peer;
 use super::question::question;
 use super::read::{Place, is_readable};
-use super::{AnswerBody, Proxy, RequestBody, forward, headers, request_id, respond};
+use super::{AnswerBody, Proxy, forward, headers, request_id, respond};
 use crate::karbor::CheckpointId;
 use crate::karbor::answer::{Seen, Sketch, keep, read_list};
 use crate::karbor::filter::{ListQuery, Term};
@@ -60,7 +60,7 @@ pub(super) async fn search(
     };
     match outcome {
         Ok(page) => page.answer(proxy, exchange, &parts, (&query, &place), &caller),
-        Err(Stop::Answer(answer)) => forward::stream(proxy, exchange, answer),
+        Err(Stop::Answer(answer)) => forward::stream(proxy, exchange, *answer),
         Err(Stop::Failure(failure)) => caller.fail(proxy, exchange, &failure),
         Err(Stop::Down) => {
             let request_id = request_id::fresh();
@@ -73,7 +73,7 @@ pub(super) async fn search(
 /// Why there is no page to answer with.
 enum Stop {
     /// Karbor's own word on one of its pages.
-    Answer(Answer<RequestBody>),
+    Answer(Box<Answer>),
     /// It gave none that could be read.
     Failure(Failure),
     /// The ledger did not answer.
@@ -196,22 +196,22 @@ impl Walk<'_> {
             .map(Uri::from)
             .map_err(|_unusable| Failure::Answer("a query that cannot stand in a target"))?;
         let answer = forward::send(proxy, question(&self.parts.headers, uri)).await?;
-        if !is_readable(&answer.response) {
+        if !is_readable(&answer) {
             // A list that ignores the filter would be a wrong answer.
-            let is_list = answer.response.status() == StatusCode::OK;
-            return Err(if is_list { UNREADABLE.into() } else { Stop::Answer(answer) });
+            let is_list = answer.status() == StatusCode::OK;
+            return Err(if is_list { UNREADABLE.into() } else { Stop::Answer(Box::new(answer)) });
         }
-        let Answer { response, lease } = answer;
-        let (mut head, incoming) = response.into_parts();
-        if page.head.is_none() {
-            forward::note_answer(exchange, &mut head, &lease);
+        let incoming = if page.head.is_none() {
+            let (head, incoming) = forward::note_answer(exchange, answer);
             page.head = Some(head);
-        }
+            incoming
+        } else {
+            answer.into_parts().1
+        };
         let mut share = proxy.budget.answer_share();
         let most = proxy.options.ledger.max_answer;
         match collect_to_fill(incoming, most, proxy.stall_timeout, &mut share).await? {
             Collected::Whole(body) => {
-                lease.give_back();
                 exchange.came_whole(body.len() as u64);
                 page.shares.push(share);
                 let sketch = read_list(&body).ok_or(UNREADABLE)?;

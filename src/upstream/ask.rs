@@ -4,17 +4,19 @@
 //! means, to the caller.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, StatusCode};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Request, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 
+use super::body::poll_next;
 use super::connect::reach;
+use super::converse::converse;
+use super::line::Line;
+use super::sending::Sending;
 use super::{Endpoint, Tls};
 
 /// How long one such request may take, and how much is read.
@@ -43,22 +45,19 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let asked = async {
-        let stream = reach(endpoint, tls, patience.to_connect).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let answered = async {
-            let (parts, body) = sender.send_request(request).await?.into_parts();
-            let body = Limited::new(body, patience.most_bytes).collect().await?.to_bytes();
-            Ok((parts.status, body))
-        };
-        tokio::pin!(answered);
-        tokio::select! {
-            answer = &mut answered => answer,
-            ended = connection => {
-                ended?;
-                // What was read before the end is still to be had.
-                answered.await
+        let mut line = Line::new(reach(endpoint, tls, patience.to_connect).await?);
+        let mut sending = Sending::of(request);
+        // It names its host.
+        sending.begin(&HeaderValue::from_static(""));
+        let (head, mut reader) = converse(&mut line, &mut sending).await?;
+        let mut body = BytesMut::new();
+        while let Some(data) = poll_fn(|cx| poll_next(&mut line, &mut reader, cx)).await {
+            body.extend_from_slice(&data?);
+            if body.len() > patience.most_bytes {
+                return Err("the answer is too large".into());
             }
         }
+        Ok((head.status, body.freeze()))
     };
     match tokio::time::timeout(patience.in_all, asked).await {
         Ok(answer) => answer,

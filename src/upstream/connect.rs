@@ -9,29 +9,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::Body;
-use hyper::client::conn::http1::{self, Connection, SendRequest};
-use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::prelude::{Counted, Prelude};
-use super::socket::{Socket, Written};
 use super::stream::Stream;
 use super::{Endpoint, Failure, Tls, resolve};
 
-/// Large answers are read in parts of this size: twice as fast as with larger ones, and a tenth of the
-/// memory.
-pub(super) const READ_BYTES: usize = 32 * 1024;
-
 /// What the system may hold for a connection in each direction: see `server`. Karbor is near, so this is no brake.
 const SOCKET_BUFFER_BYTES: u32 = 128 * 1024;
-/// A connection, what drives it, and how much was written to it.
-type Wire<B> = (SendRequest<B>, Connection<Socket, B>, Written);
 
 /// Where a connection goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,21 +128,6 @@ async fn connect(dial: &Dial, secure: Option<&Secure>) -> Result<Stream, Failure
         Ok(socket) => Ok(Stream::Tls(Box::new(socket))),
         Err(source) => Err(Failure::Tls { address: dial.to_string(), source }),
     }
-}
-
-/// Makes HTTP of a stream; the socket counts by `prelude`.
-pub(super) async fn speak<B>(stream: Stream, prelude: Prelude) -> Result<Wire<B>, Failure>
-where
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let (socket, written) = Socket::new(TokioIo::new(Counted::new(stream, prelude)));
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(READ_BYTES)
-        .handshake(socket)
-        .await
-        .map_err(|source| Failure::of_exchange(source, false))?;
-    Ok((sender, connection, written))
 }
 
 /// Where the system does not take it, it holds more.

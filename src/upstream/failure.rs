@@ -3,8 +3,22 @@
 use std::io;
 use std::time::Duration;
 
-use super::prelude::was_too_long;
 use crate::telemetry::metrics::UpstreamFailure;
+use crate::wire::BadAnswer;
+
+/// An exchange that began, and broke.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// The connection failed.
+    #[error("the connection failed")]
+    Connection(#[source] io::Error),
+    /// What came is no answer, or no whole one.
+    #[error(transparent)]
+    Answer(#[from] BadAnswer),
+    /// The request's own body failed, for the reason that it gave.
+    #[error("the body of the request failed")]
+    Request(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
 
 /// Karbor gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +64,7 @@ pub enum Failure {
     Exchange {
         /// What happened to it.
         #[source]
-        source: hyper::Error,
+        source: Broken,
         /// Whether a byte of the request may have been sent.
         sent: bool,
     },
@@ -69,13 +83,13 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub(super) fn of_exchange(source: hyper::Error, sent: bool) -> Self {
+    pub(super) fn of_exchange(source: Broken, sent: bool) -> Self {
         Self::Exchange { source, sent }
     }
 
     /// An answer that was read, not streamed, broke off.
     #[must_use]
-    pub fn broke_off(source: hyper::Error) -> Self {
+    pub fn broke_off(source: Broken) -> Self {
         Self::of_exchange(source, true)
     }
 
@@ -118,7 +132,7 @@ impl Failure {
     /// Whether the address is to blame, that had the request on a new connection: not the client, whose body may
     /// have broken off.
     pub(super) fn is_of_address(&self) -> bool {
-        matches!(self, Self::Exchange { source, .. } if !source.is_user())
+        matches!(self, Self::Exchange { source, .. } if !matches!(source, Broken::Request(_)))
     }
 
     /// The kind, for metrics.
@@ -131,11 +145,11 @@ impl Failure {
             Self::QueueFull => UpstreamFailure::QueueFull,
             Self::QueueTimeout => UpstreamFailure::QueueTimeout,
             Self::ConnectTimeout { .. } => UpstreamFailure::ConnectTimeout,
-            Self::Exchange { source, .. } if source.is_parse() || was_too_long(source) => {
-                UpstreamFailure::Protocol
+            Self::Exchange { source: Broken::Answer(BadAnswer::Closed), .. } => UpstreamFailure::Closed,
+            Self::Exchange { source: Broken::Answer(_), .. } => UpstreamFailure::Protocol,
+            Self::Exchange { source: Broken::Connection(_) | Broken::Request(_), .. } => {
+                UpstreamFailure::Reset
             }
-            Self::Exchange { source, .. } if source.is_incomplete_message() => UpstreamFailure::Closed,
-            Self::Exchange { .. } => UpstreamFailure::Reset,
             Self::FirstByteTimeout => UpstreamFailure::FirstByteTimeout,
             Self::AnswerStalled => UpstreamFailure::IdleTimeout,
             Self::Question(failure) => failure.kind(),

@@ -7,73 +7,66 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{Method, Request, Uri, Version};
 use http_body::Body;
 use tokio::time::Instant;
 
 use super::address::{Address, Load};
-use super::attempt::{Attempt, Rest, connect};
+use super::attempt::{Answered, Attempt, Rest, connect};
 use super::health::Fault;
-use super::pool::{Lease, Link, Pool};
+use super::pool::{Lease, Pool};
 use super::queue::Place;
 use super::roster::{Choice, Roster};
+use super::sending::Sending;
 use super::{Answer, Failure, Progress};
+use crate::drain;
 use crate::telemetry::metrics::{Move, WorkerMetrics};
 
 /// The most addresses that one request is tried at.
 const MOST_ADDRESSES: usize = 5;
 
 pub(super) struct Journey<'a, B, P> {
+    sending: Sending<B>,
     roster: &'a Roster,
-    pool: &'a Rc<Pool<B>>,
+    pool: &'a Rc<Pool>,
     metrics: &'a Rc<WorkerMetrics>,
     progress: &'a P,
-    /// What is sent again is made of this and the fields; none where that must not be.
-    again: Option<(Method, Uri, Version)>,
     tried: Vec<Rc<Address>>,
     /// Whether kept connections are left alone, because one was dead.
     only_new: bool,
 }
 
 /// What became of a request at one address.
-enum Outcome<B> {
-    Answered(Answer<B>),
-    /// It is back, and can go elsewhere.
+enum Outcome {
+    Answered(Answered, Load, Place),
+    /// It can go elsewhere.
     Returned(Failure, Place, Move),
     Failed(Failure),
 }
 
 impl<'a, B, P> Journey<'a, B, P>
 where
-    B: Body<Data = Bytes> + Default + Unpin + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     P: Progress,
 {
-    pub(super) fn of(
-        request: &Request<B>,
+    pub(super) const fn of(
+        sending: Sending<B>,
         roster: &'a Roster,
-        pool: &'a Rc<Pool<B>>,
+        pool: &'a Rc<Pool>,
         metrics: &'a Rc<WorkerMetrics>,
         progress: &'a P,
     ) -> Self {
-        let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        let again = (is_safe && request.body().is_end_stream())
-            .then(|| (request.method().clone(), request.uri().clone(), request.version()));
-        Self { roster, pool, metrics, progress, again, tried: Vec::new(), only_new: false }
+        Self { sending, roster, pool, metrics, progress, tried: Vec::new(), only_new: false }
     }
 
-    /// Carries `request` out: what is left in its place is nothing.
+    /// Carries the request out.
     ///
     /// # Errors
     /// See [`super::Upstream::send`].
-    pub(super) async fn make(
-        mut self,
-        request: &mut Request<B>,
-        mut place: Place,
-    ) -> Result<Answer<B>, Failure> {
+    pub(super) async fn make(mut self, mut place: Place) -> Result<Answer, Failure> {
         let mut last = None;
         while self.tried.len() < MOST_ADDRESSES {
-            let (address, on_trial) = match self.roster.choose(&self.tried, self.again.is_some()) {
+            let (address, on_trial) = match self.roster.choose(&self.tried, self.sending.is_repeatable()) {
                 Choice::Use { address, on_trial } => (address, on_trial),
                 Choice::Nothing if self.tried.is_empty() => {
                     Box::pin(self.roster.until_known(self.roster.options.connect_timeout)).await?;
@@ -89,8 +82,8 @@ where
                 self.metrics.moved(why);
             }
             let load = Load::on(&address);
-            match self.at(load, on_trial, request, place).await {
-                Outcome::Answered(answer) => return Ok(answer),
+            match self.at(load, on_trial, place).await {
+                Outcome::Answered(answered, load, place) => return Ok(self.answer(answered, load, place)),
                 Outcome::Failed(failure) => return Err(failure),
                 Outcome::Returned(failure, kept, why) => (last, place) = (Some((failure, why)), kept),
             }
@@ -101,22 +94,20 @@ where
     }
 
     /// At one address: on its kept connections, and then on a new one.
-    async fn at(&mut self, load: Load, on_trial: bool, request: &mut Request<B>, place: Place) -> Outcome<B> {
+    async fn at(&mut self, load: Load, on_trial: bool, place: Place) -> Outcome {
         let address = load.address().clone();
         while !self.only_new {
             let now = Instant::now();
             let Some(link) = self.pool.take(&address, now) else { break };
-            let attempt = self.attempt(&load, on_trial, true);
-            match attempt.make(link, request, now).await {
-                Ok((response, link)) => return self.answered(response, link, load, place),
+            let attempt = attempt(self.roster, self.metrics, self.progress, &load, on_trial);
+            match attempt.make(link, &mut self.sending, now).await {
+                Ok(answered) => return Outcome::Answered(answered, load, place),
                 Err((_, Rest::Whole)) => {}
-                Err((failure, rest)) => {
-                    if !self.repeat(rest, request) {
-                        return Outcome::Failed(failure);
-                    }
+                Err((_, Rest::Repeatable)) => {
                     self.metrics.moved(Move::Unanswered);
                     self.only_new = true;
                 }
+                Err((failure, Rest::Nothing)) => return Outcome::Failed(failure),
             }
         }
         let rules = &self.roster.options.ejection;
@@ -130,57 +121,46 @@ where
             }
         };
         address.connected(on_trial);
-        let attempt = self.attempt(&load, on_trial, !self.roster.is_single());
-        match attempt.make(link, request, Instant::now()).await {
-            Ok((response, link)) => self.answered(response, link, load, place),
+        let attempt = attempt(self.roster, self.metrics, self.progress, &load, on_trial);
+        match attempt.make(link, &mut self.sending, Instant::now()).await {
+            Ok(answered) => Outcome::Answered(answered, load, place),
             Err((failure, rest)) => {
                 // A server may close on a body that it does not want to read: no client may eject Karbor by that.
                 let streams = self.progress.is_underway() || self.progress.last().is_some();
                 if failure.is_of_address() && !streams {
                     address.failed(Fault::Exchange, on_trial, rules);
                 }
-                if matches!(rest, Rest::Whole) {
-                    Outcome::Returned(failure, place, Move::Unsent)
-                } else if self.repeat(rest, request) {
-                    Outcome::Returned(failure, place, Move::Unanswered)
-                } else {
-                    Outcome::Failed(failure)
+                match rest {
+                    Rest::Whole => Outcome::Returned(failure, place, Move::Unsent),
+                    Rest::Repeatable if !self.roster.is_single() => {
+                        Outcome::Returned(failure, place, Move::Unanswered)
+                    }
+                    Rest::Repeatable | Rest::Nothing => Outcome::Failed(failure),
                 }
             }
         }
     }
 
-    fn attempt<'b>(&'b self, load: &'b Load, on_trial: bool, may_move: bool) -> Attempt<'b, P> {
-        Attempt {
-            roster: self.roster,
-            metrics: self.metrics,
-            progress: self.progress,
-            load,
-            on_trial,
-            keeps: may_move && self.again.is_some(),
+    /// The answer; a request that was answered before all of it was sent is sent on beside it.
+    fn answer(self, answered: Answered, load: Load, place: Place) -> Answer {
+        let Answered { head, reader, mut link, began } = answered;
+        let address = load.address().clone();
+        if !self.sending.is_done()
+            && let Some(out) = link.line().part()
+        {
+            drain::spawn_cut(self.sending.finish(out, link.until_heard()));
         }
+        let lease = Lease::new(link, self.pool.clone(), load, place);
+        Answer::new(head, reader, lease, (address, began))
     }
+}
 
-    fn answered(
-        &self,
-        response: http::Response<hyper::body::Incoming>,
-        link: Link<B>,
-        load: Load,
-        place: Place,
-    ) -> Outcome<B> {
-        Outcome::Answered(Answer { response, lease: Lease::new(link, self.pool.clone(), load, place) })
-    }
-
-    /// Makes the request once more, of the fields that were kept; false without them.
-    fn repeat(&self, rest: Rest, request: &mut Request<B>) -> bool {
-        let (Rest::Fields(fields), Some((method, uri, version))) = (rest, self.again.clone()) else {
-            return false;
-        };
-        *request.method_mut() = method;
-        *request.uri_mut() = uri;
-        *request.version_mut() = version;
-        *request.headers_mut() = fields;
-        *request.body_mut() = B::default();
-        true
-    }
+fn attempt<'a, P>(
+    roster: &'a Roster,
+    metrics: &'a WorkerMetrics,
+    progress: &'a P,
+    load: &'a Load,
+    on_trial: bool,
+) -> Attempt<'a, P> {
+    Attempt { roster, metrics, progress, load, on_trial }
 }

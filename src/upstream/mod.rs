@@ -1,61 +1,107 @@
 //! Karbor, as a place: endpoints and their health, the connections to them, and one request on its way there.
 //!
 //! One for each worker. In reading order: `options` what it is told; `roster` where a request goes, by `address` and
-//! `health`; `journey` how it moves on; `attempt` one request on one connection; `ask` one apart from all that. Leaves what a request means, and
-//! what a failure is to the client, to `proxy`.
+//! `health`; `journey` how it moves on; `attempt` one request on one connection; `sending`,
+//! `converse` and `body` what is written and read there; `ask` one apart from all that. HTTP/1.1 is spoken here, by
+//! `wire`'s reader. Leaves what a request means, and what a failure is to the client, to `proxy`.
 
 mod address;
 mod ask;
 mod attempt;
+mod body;
 mod connect;
+mod converse;
 mod failure;
-mod fields;
 mod health;
 mod journey;
+mod line;
 mod options;
 mod pool;
-mod prelude;
 mod probe;
 mod queue;
 mod resolve;
 mod roster;
-mod socket;
+mod sending;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 use std::cell::RefCell;
+use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode, response};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 pub use ask::{Patience, ask};
-pub use failure::Failure;
+pub use body::KarborBody;
+pub use failure::{Broken, Failure};
 pub use options::{EjectionRules, Endpoint, Places, ProbeOptions, UpstreamOptions};
-pub use pool::Lease;
 pub use stream::Stream;
 pub use tls::{Identity, Tls, TlsError, TlsFiles};
 
 use crate::drain;
 use crate::telemetry::metrics::WorkerMetrics;
+use crate::wire::{AnswerHead, AnswerReader};
+use address::Address;
 use journey::Journey;
-use pool::Pool;
+use pool::{Lease, Pool};
 use queue::Queue;
 use roster::Roster;
+use sending::Sending;
 
 /// Karbor's answer, its body still under way.
 #[derive(Debug)]
-pub struct Answer<B> {
-    /// The answer.
-    pub response: Response<Incoming>,
-    /// The connection it comes on, to be given back when the body ended.
-    pub lease: Lease<B>,
+pub struct Answer {
+    response: Response<KarborBody>,
+    address: Rc<Address>,
+    began: Instant,
+}
+
+impl Answer {
+    fn new(
+        head: AnswerHead,
+        reader: AnswerReader,
+        lease: Lease,
+        (address, began): (Rc<Address>, Instant),
+    ) -> Self {
+        let mut response = Response::new(KarborBody::new(reader, lease));
+        (*response.status_mut(), *response.headers_mut()) = (head.status, head.headers);
+        Self { response, address, began }
+    }
+
+    /// Its status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// Its fields, as Karbor sent them.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// Where it comes from: an address and a port, or a path.
+    pub fn address(&self) -> impl fmt::Display + '_ {
+        &self.address.dial
+    }
+
+    /// When its head was there.
+    #[must_use]
+    pub const fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Head and body.
+    #[must_use]
+    pub fn into_parts(self) -> (response::Parts, KarborBody) {
+        self.response.into_parts()
+    }
 }
 
 /// A body's last sign of life, for bodies that are streamed to Karbor.
@@ -92,18 +138,14 @@ pub struct AddressState {
 
 /// The way to Karbor, for one worker.
 #[derive(Debug)]
-pub struct Upstream<B> {
+pub struct Upstream {
     roster: RefCell<Rc<Roster>>,
-    pool: Rc<Pool<B>>,
+    pool: Rc<Pool>,
     queue: Rc<Queue>,
     metrics: Rc<WorkerMetrics>,
 }
 
-impl<B> Upstream<B>
-where
-    B: Body<Data = Bytes> + Default + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+impl Upstream {
     /// Ready to connect; nothing is connected yet, and names are being looked up. Must be made on the worker's own
     /// runtime. The options are those that [`UpstreamOptions::opened`] gave.
     #[must_use]
@@ -145,11 +187,11 @@ where
     ///
     /// # Errors
     /// [`Failure::was_sent`] says whether Karbor may have seen the request.
-    pub async fn send(
-        &self,
-        mut request: Request<B>,
-        progress: &impl Progress,
-    ) -> Result<Answer<B>, Failure> {
+    pub async fn send<B>(&self, request: Request<B>, progress: &impl Progress) -> Result<Answer, Failure>
+    where
+        B: Body<Data = Bytes> + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let place = match self.queue.enter_now() {
             Some(place) => place,
             None => {
@@ -164,8 +206,8 @@ where
             }
         };
         let roster = self.roster.borrow().clone();
-        let journey = Journey::of(&request, &roster, &self.pool, &self.metrics, progress);
-        journey.make(&mut request, place).await
+        let sending = Sending::of(request);
+        Journey::of(sending, &roster, &self.pool, &self.metrics, progress).make(place).await
     }
 
     fn tend(&self) {
@@ -176,7 +218,7 @@ where
 }
 
 /// Lets idle connections go in time, for as long as the pool is there.
-async fn sweep<B>(pool: Weak<Pool<B>>) {
+async fn sweep(pool: Weak<Pool>) {
     let mut period = Duration::ZERO;
     loop {
         tokio::time::sleep(period).await;

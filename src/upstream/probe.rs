@@ -4,7 +4,6 @@
 //! the question. Any status is a sign of life.
 
 use std::io;
-use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -14,11 +13,13 @@ use http_body_util::Empty;
 use tokio::time::{sleep, timeout};
 
 use super::address::Address;
-use super::connect::{dial, speak};
+use super::connect::dial;
+use super::converse::converse;
 use super::health::Fault;
+use super::line::Line;
 use super::options::ProbeOptions;
-use super::prelude::Prelude;
 use super::roster::Roster;
+use super::sending::Sending;
 use crate::drain;
 use crate::telemetry::metrics::{Probe, WorkerMetrics};
 
@@ -58,25 +59,14 @@ async fn round(roster: &Weak<Roster>, options: &ProbeOptions, metrics: &WorkerMe
 async fn ask(address: &Address, options: &ProbeOptions, most: Duration) -> Result<(), String> {
     let secure = address.site.secure.as_ref().map_err(ToString::to_string)?;
     let stream = dial(&address.dial, secure.as_ref(), most).await.map_err(|failure| failure.to_string())?;
-    let prelude = Prelude::default();
-    prelude.begin();
-    let spoken = speak::<Empty<Bytes>>(stream, prelude).await.map_err(|failure| failure.to_string())?;
-    let (mut sender, connection, _written) = spoken;
     let mut question = Request::new(Empty::new());
     *question.uri_mut() = options.target.clone().into();
-    question.headers_mut().insert(header::HOST, address.site.host.clone());
     question.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
-    let answered = timeout(most, async {
-        let (mut answer, mut connection) = (pin!(sender.send_request(question)), pin!(connection));
-        tokio::select! {
-            answer = &mut answer => answer,
-            // What it said before it ended counts.
-            _ = &mut connection => answer.await,
-        }
-    });
-    match answered.await {
+    let mut sending = Sending::<Empty<Bytes>>::of(question);
+    sending.begin(&address.site.host);
+    match timeout(most, converse(&mut Line::new(stream), &mut sending)).await {
         Ok(Ok(_answer)) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(broken)) => Err(broken.to_string()),
         Err(_elapsed) => Err(io::Error::from(io::ErrorKind::TimedOut).to_string()),
     }
 }

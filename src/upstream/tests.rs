@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Empty};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -50,14 +49,12 @@ fn options(endpoints: &[SocketAddr]) -> UpstreamOptions {
     }
 }
 
-type Bodiless = Upstream<Empty<Bytes>>;
-
 fn hub() -> MetricsHub {
     let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
     MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap()
 }
 
-fn upstream(hub: &MetricsHub, endpoints: &[SocketAddr]) -> Bodiless {
+fn upstream(hub: &MetricsHub, endpoints: &[SocketAddr]) -> Upstream {
     Upstream::new(Rc::new(options(endpoints)), Rc::new(hub.worker().unwrap()))
 }
 
@@ -85,19 +82,18 @@ async fn karbor(name: &'static str) -> SocketAddr {
     address
 }
 
-async fn begin(upstream: &Bodiless) -> Result<Answer<Empty<Bytes>>, Failure> {
+async fn begin(upstream: &Upstream) -> Result<Answer, Failure> {
     let request = Request::post("/").body(Empty::new()).unwrap();
     upstream.send(request, &Still).await
 }
 
 /// Who answers.
-async fn ask(upstream: &Bodiless) -> Result<String, Failure> {
+async fn ask(upstream: &Upstream) -> Result<String, Failure> {
     end(begin(upstream).await?).await
 }
 
-async fn end(answer: Answer<Empty<Bytes>>) -> Result<String, Failure> {
-    let body = answer.response.into_body().collect().await.map_err(Failure::broke_off)?.to_bytes();
-    answer.lease.give_back();
+async fn end(answer: Answer) -> Result<String, Failure> {
+    let body = answer.into_parts().1.collect().await.map_err(Failure::broke_off)?.to_bytes();
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
@@ -134,7 +130,7 @@ fn an_update_keeps_connections_and_health_of_what_stays() {
         let hub = hub();
         let upstream = upstream(&hub, &[dead, one]);
         assert_eq!(ask(&upstream).await.unwrap(), "one");
-        let ejected = |upstream: &Bodiless| {
+        let ejected = |upstream: &Upstream| {
             let of = |state: &EndpointState| state.addresses.iter().any(|address| address.back_in.is_some());
             upstream.states().iter().map(of).collect::<Vec<_>>()
         };
@@ -198,7 +194,7 @@ fn the_state_of_each_endpoint_is_told() {
         let one = karbor("one").await;
         let mut options = options(&[one]);
         options.endpoints.push(Endpoint::Unix("/run/nobody.sock".into()));
-        let upstream: Bodiless = Upstream::new(Rc::new(options), Rc::new(hub().worker().unwrap()));
+        let upstream: Upstream = Upstream::new(Rc::new(options), Rc::new(hub().worker().unwrap()));
         let answer = begin(&upstream).await.unwrap();
         let [http, unix] = upstream.states().try_into().unwrap();
         assert_eq!(http.endpoint, format!("http://{one}"));

@@ -1,8 +1,10 @@
-//! A chunked body, walked byte by byte as it passes, and refused where two readers could differ.
+//! A chunked body, walked as it passes, and refused where two readers could differ.
 //!
 //! RFC 9112, section 7.1. Lines end in CRLF; a size is at most 15 hexadecimal digits; extensions and
-//! trailers are read over within bounds, the number of trailers with that of fields. Nothing is decoded
-//! here: hyper does that.
+//! trailers are read over within bounds, the number of trailers with that of fields. Where its data is, the reader of
+//! answers asks; that of a request is decoded by hyper.
+
+use std::ops::Range;
 
 use super::Refusal;
 use super::head::{is_token_byte, is_value_byte};
@@ -39,6 +41,17 @@ enum Place {
     EndLf,
 }
 
+/// What a step came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// Data, where it stands in what was walked over.
+    Data(Range<usize>),
+    /// The body ended with so many bytes.
+    End(usize),
+    /// All of it is framing.
+    Framing,
+}
+
 impl Chunked {
     /// Before the first chunk of a body with at most so many trailers.
     #[must_use]
@@ -53,13 +66,27 @@ impl Chunked {
     /// [`Refusal::Chunk`] at the first byte that must not stand there.
     pub(super) fn walk(&mut self, input: &[u8]) -> Result<Option<usize>, Refusal> {
         let mut at = 0;
+        loop {
+            match self.step(&input[at..])? {
+                Piece::Data(data) => at += data.end,
+                Piece::End(bytes) => return Ok(Some(at + bytes)),
+                Piece::Framing => return Ok(None),
+            }
+        }
+    }
+
+    /// Walks over `input` up to the end of the first data in it.
+    ///
+    /// # Errors
+    /// [`Refusal::Chunk`] at the first byte that must not stand there.
+    pub(super) fn step(&mut self, input: &[u8]) -> Result<Piece, Refusal> {
+        let mut at = 0;
         while at < input.len() {
             if let Place::Data { left } = self.place {
                 let step = usize::try_from(left).unwrap_or(usize::MAX).min(input.len() - at);
-                at += step;
                 let left = left - step as u64;
                 self.place = if left == 0 { Place::DataCr } else { Place::Data { left } };
-                continue;
+                return Ok(Piece::Data(at..at + step));
             }
             let ended = self.place == Place::EndLf;
             let place = next(self.place, input[at]).ok_or(Refusal::Chunk)?;
@@ -67,10 +94,10 @@ impl Chunked {
             self.place = place;
             at += 1;
             if ended {
-                return Ok(Some(at));
+                return Ok(Piece::End(at));
             }
         }
-        Ok(None)
+        Ok(Piece::Framing)
     }
 
     /// Counts what leads to `place`, if it is within bounds.

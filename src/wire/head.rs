@@ -255,7 +255,7 @@ pub(super) fn read_length(value: &[u8]) -> Result<u64, Refusal> {
         .ok_or(Refusal::ContentLength)
 }
 
-fn trim(value: &[u8]) -> &[u8] {
+pub(super) fn trim(value: &[u8]) -> &[u8] {
     let blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
     let start = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
     let end = value.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);

@@ -1,0 +1,114 @@
+//! The body of Karbor's answer, read as it is asked for.
+//!
+//! Its end gives the connection back, to be used again if nothing speaks against it. Trailers are read over.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::failure::Broken;
+use super::line::{BODY_ROOM, HEAD_ROOM, Line};
+use super::pool::Lease;
+use crate::wire::AnswerReader;
+
+/// What is still to come of an answer. Dropped before its end, it closes the connection.
+#[derive(Debug)]
+pub struct KarborBody {
+    reader: AnswerReader,
+    /// None from its end on.
+    lease: Option<Lease>,
+    /// Why it broke off, until that is said.
+    broken: Option<Broken>,
+    /// Whether whoever has the last part is still to be given the time to let it go.
+    pauses: bool,
+}
+
+impl KarborBody {
+    pub(super) fn new(reader: AnswerReader, lease: Lease) -> Self {
+        let mut body = Self { reader, lease: Some(lease), broken: None, pauses: false };
+        body.release_at_end();
+        body
+    }
+
+    /// Where the whole of it came with its head, nobody need wait for the client to have the connection back.
+    fn release_at_end(&mut self) {
+        if self.reader.is_ended()
+            && let Some(lease) = self.lease.take()
+        {
+            lease.give_back(self.reader.leaves_it_open());
+        }
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        let Some(lease) = &mut self.lease else { return Poll::Ready(self.broken.take().map(Err)) };
+        let line = lease.line();
+        // So the next is read into the memory of the last, which is near, and no more is needed.
+        if std::mem::take(&mut self.pauses) && line.input.is_empty() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        match ready!(poll_next(line, &mut self.reader, cx)) {
+            Some(Err(broken)) => {
+                (self.lease, self.broken) = (None, Some(broken));
+                // With an error hyper throws away what it has not written yet: that goes first.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            polled => {
+                self.pauses = true;
+                self.release_at_end();
+                Poll::Ready(polled)
+            }
+        }
+    }
+}
+
+/// The next part of a body, read from `line`. None at its end.
+pub(super) fn poll_next(
+    line: &mut Line,
+    reader: &mut AnswerReader,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, Broken>>> {
+    loop {
+        match reader.data(&mut line.input) {
+            Ok(Some(data)) => return Poll::Ready(Some(Ok(data))),
+            Ok(None) if reader.is_ended() => return Poll::Ready(None),
+            Ok(None) => {}
+            Err(bad) => return Poll::Ready(Some(Err(bad.into()))),
+        }
+        let room = match reader.left() {
+            Some(left) => usize::try_from(left).unwrap_or(BODY_ROOM).clamp(HEAD_ROOM, BODY_ROOM),
+            None => BODY_ROOM,
+        };
+        match ready!(line.poll_receive(cx, room)) {
+            Ok(0) => match reader.close() {
+                Ok(()) => return Poll::Ready(None),
+                Err(bad) => return Poll::Ready(Some(Err(bad.into()))),
+            },
+            Ok(_) => {}
+            Err(error) => return Poll::Ready(Some(Err(Broken::Connection(error)))),
+        }
+    }
+}
+
+impl Body for KarborBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        self.poll_data(cx).map_ok(Frame::data)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.lease.is_none() && self.broken.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.reader.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

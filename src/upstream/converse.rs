@@ -1,0 +1,72 @@
+//! One request and the head of its answer, on one connection.
+//!
+//! Both ways at once: an answer may come before the whole request was read, and stands. Leaves time to `attempt`.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::Body;
+
+use super::failure::Broken;
+use super::line::{HEAD_ROOM, Line};
+use super::sending::Sending;
+use crate::wire::{AnswerHead, AnswerReader, BadAnswer};
+
+/// Sends, and waits for the head of the answer.
+///
+/// # Errors
+/// When the connection fails, the request's own body does, or what comes is no answer.
+pub(super) async fn converse<B>(
+    line: &mut Line,
+    sending: &mut Sending<B>,
+) -> Result<(AnswerHead, AnswerReader), Broken>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut reader = AnswerReader::to(sending.method());
+    // Why nothing more is written: what was answered before that is still to be had.
+    let mut unsent = None;
+    let mut is_sent = false;
+    let head = poll_fn(|cx| {
+        if !is_sent && unsent.is_none() {
+            match sending.poll_send(line, cx) {
+                Poll::Ready(Ok(())) => is_sent = true,
+                Poll::Ready(Err(error @ Broken::Connection(_))) if line.sent() > 0 => unsent = Some(error),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {}
+            }
+        }
+        let polled = poll_head(line, &mut reader, cx);
+        match (polled, unsent.take()) {
+            (Poll::Ready(Err(_)), Some(cause)) => Poll::Ready(Err(cause)),
+            (polled, cause) => {
+                unsent = cause;
+                polled
+            }
+        }
+    })
+    .await?;
+    Ok((head, reader))
+}
+
+fn poll_head(
+    line: &mut Line,
+    reader: &mut AnswerReader,
+    cx: &mut Context<'_>,
+) -> Poll<Result<AnswerHead, Broken>> {
+    loop {
+        if !line.input.is_empty()
+            && let Some(head) = reader.head(&mut line.input)?
+        {
+            return Poll::Ready(Ok(head));
+        }
+        match line.poll_receive(cx, HEAD_ROOM) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(BadAnswer::Closed.into())),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Connection(error))),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+}
