@@ -5,7 +5,7 @@
 //! 1. `Upgrade` and any expectation but `100-continue` are refused.
 //! 2. Hop-by-hop fields go, and those that `Connection` names (RFC 9110, 7.6.1). `Host` stays whatever it
 //!    names.
-//! 3. The client's framing goes: hyper writes it anew from the body that is sent.
+//! 3. The client's framing goes: `upstream` writes it anew from the body that is sent.
 //! 4. Identity fields go, and forwarding fields of an untrusted client; ours are added after that, so it
 //!    cannot remove them.
 //! 5. `Via` is added.
@@ -95,7 +95,7 @@ pub(super) fn towards_karbor(parts: &mut Parts, target: Target, peer: &Peer, ide
 /// Makes of Karbor's answer what is sent to the client, body apart.
 pub(super) fn towards_client(headers: &mut HeaderMap) {
     if headers.contains_key(header::TRANSFER_ENCODING) {
-        // The length is the wrong one of the two (RFC 9112, 6.3), and hyper would believe it.
+        // Only where there is no body; the length is the wrong one of the two (RFC 9112, 6.3), and hyper would believe it.
         headers.remove(header::CONTENT_LENGTH);
     }
     remove(headers, is_hop_by_hop);
