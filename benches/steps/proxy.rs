@@ -1,5 +1,7 @@
 //! The source of `proxy::headers`, which is private to the proxy and stays so, beside a stand-in for the one neighbour
-//! it asks.
+//! that needs a connection.
+
+use std::rc::Rc;
 
 use http::header::{HeaderMap, HeaderName};
 use http::request::Parts;
@@ -8,6 +10,9 @@ use karbor_admission::karbor::target::Target;
 #[path = "../../src/proxy/headers.rs"]
 #[allow(dead_code, reason = "not all of it is timed")]
 mod headers;
+#[path = "../../src/proxy/ours.rs"]
+#[allow(dead_code, reason = "the stand-in has its lines already")]
+mod ours;
 
 /// The names of the identity fields.
 pub(crate) struct Identity(headers::Identity);
@@ -21,31 +26,34 @@ impl Identity {
 /// Who the client is, as far as headers say it.
 pub(crate) mod peer {
     use std::cell::Cell;
+    use std::rc::Rc;
 
     use http::HeaderValue;
 
+    use super::ours::Ours;
+
     pub(crate) struct Peer {
         pub(crate) trusted: Cell<bool>,
-        pub(crate) forwarded_for: HeaderValue,
-        /// The real one remembers it too.
-        pub(crate) forwarded: HeaderValue,
+        /// The real one remembers them too.
+        pub(crate) lines: Rc<[u8]>,
     }
 
     impl Peer {
-        pub(crate) fn scheme(&self) -> &'static str {
-            "http"
-        }
-
-        pub(crate) fn forwarded(&self, _: Option<&HeaderValue>) -> HeaderValue {
-            self.forwarded.clone()
+        pub(super) fn lines(&self, _: Option<&HeaderValue>, _: Ours) -> Rc<[u8]> {
+            self.lines.clone()
         }
     }
 }
 
 /// All that a request's fields go through.
-pub(crate) fn towards_karbor(parts: &mut Parts, target: Target, peer: &peer::Peer, identity: &Identity) {
+pub(crate) fn towards_karbor(
+    parts: &mut Parts,
+    target: Target,
+    peer: &peer::Peer,
+    identity: &Identity,
+) -> Rc<[u8]> {
     assert!(headers::check(&parts.headers).is_ok());
-    headers::towards_karbor(parts, target, peer, &identity.0);
+    headers::towards_karbor(parts, target, peer, &identity.0)
 }
 
 pub(crate) fn towards_client(fields: &mut HeaderMap) {

@@ -13,12 +13,12 @@ use super::caller::Caller;
 use super::owed::Owed;
 use super::peer::Peer;
 use super::read::{Place, ask_for_readable, is_readable};
-use super::{AnswerBody, Proxy, forward, headers, request_id};
+use super::{AnswerBody, Proxy, forward, request_id};
 use crate::karbor::answer::copied_pairs;
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::Exchange;
 use crate::telemetry::metrics::LedgerOperation;
-use crate::upstream::Answer;
+use crate::upstream::{Answer, Head};
 
 /// What is done to checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,31 +32,31 @@ pub(super) async fn carry_out(
     proxy: Rc<Proxy>,
     exchange: Box<Exchange>,
     peer: Rc<Peer>,
-    mut parts: Parts,
+    parts: Parts,
     target: Target,
     body: Incoming,
     (deed, place): (Deed, Place),
 ) -> Response<AnswerBody> {
     let caller = Caller::of(&parts);
     let told = request_id::fresh();
-    headers::towards_karbor(&mut parts, target, &peer, &proxy.identity);
+    let mut head = forward::head(&proxy, &peer, parts, target);
     if deed == Deed::Copy {
-        ask_for_readable(&mut parts.headers);
+        ask_for_readable(&mut head.headers);
     }
     let own = proxy.clone();
-    let work = async move { perform(&proxy, exchange, parts, body, (deed, &place), &caller).await };
+    let work = async move { perform(&proxy, exchange, head, body, (deed, &place), &caller).await };
     Owed::new(own, peer, told, work).await
 }
 
 async fn perform(
     proxy: &Proxy,
     mut exchange: Box<Exchange>,
-    parts: Parts,
+    head: Head,
     body: Incoming,
     (deed, place): (Deed, &Place),
     caller: &Caller,
 ) -> Response<AnswerBody> {
-    let answer = match forward::send_on(proxy, &mut exchange, parts, body).await {
+    let answer = match forward::send_on(proxy, &mut exchange, head, body).await {
         Ok(answer) => answer,
         Err(failure) => return caller.fail(proxy, exchange, &failure),
     };

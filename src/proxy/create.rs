@@ -19,7 +19,7 @@ use super::order::{Admitted, Order};
 use super::owed::Owed;
 use super::peer::Peer;
 use super::review::{self, Read, Stop};
-use super::{AnswerBody, Case, ExtraInfoField, Proxy, RequestBody, headers};
+use super::{AnswerBody, Case, ExtraInfoField, Proxy, RequestBody, forward, headers};
 use crate::karbor::request::{CreateRequest, Form, Shape, wrap_flat};
 use crate::karbor::target::decode_segment;
 use crate::karbor::{ProviderId, TenantId, is_plain_id};
@@ -51,7 +51,7 @@ pub(super) async fn create(
     proxy: Rc<Proxy>,
     mut exchange: Box<Exchange>,
     peer: Rc<Peer>,
-    mut parts: Parts,
+    parts: Parts,
     body: Incoming,
     creation: Creation,
     case: Case,
@@ -63,10 +63,10 @@ pub(super) async fn create(
         Ok(admitted) => admitted,
         Err(stop) => return stop.answer(exchange, &request_id),
     };
-    headers::towards_karbor(&mut parts, target, &peer, &proxy.identity);
+    let head = forward::head(&proxy, &peer, parts, target);
     let (own, told) = (proxy.clone(), request_id.clone());
     let order = Order { proxy, exchange, tenant, subject, request_id, _seat: seat };
-    Owed::new(own, peer, told, order.carry_out(parts, admitted)).await
+    Owed::new(own, peer, told, order.carry_out(head, admitted)).await
 }
 
 async fn review(

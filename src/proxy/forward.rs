@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header;
 use http::request::Parts;
 use http::response;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tracing::field;
@@ -17,19 +17,25 @@ use super::{AnswerBody, Proxy, RequestBody, headers, request_id, respond};
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::Exchange;
 use crate::telemetry::metrics::{Direction, Side};
-use crate::upstream::{Answer, Broken, Failure, KarborBody};
+use crate::upstream::{Answer, Broken, Failure, Head, KarborBody};
 use crate::wire::Refusal;
 
 /// What is sent on of a request whose body goes on as it comes.
 pub(super) fn outgoing(
     proxy: &Proxy,
     peer: &Peer,
-    mut parts: Parts,
+    parts: Parts,
     target: Target,
     body: Incoming,
-) -> Request<RequestBody> {
-    headers::towards_karbor(&mut parts, target, peer, &proxy.identity);
-    with_body(proxy, parts, body)
+) -> (Head, RequestBody) {
+    (head(proxy, peer, parts, target), body_of(proxy, body))
+}
+
+/// The head that is sent to Karbor of a client's request.
+pub(super) fn head(proxy: &Proxy, peer: &Peer, mut parts: Parts, target: Target) -> Head {
+    let lines = headers::towards_karbor(&mut parts, target, peer, &proxy.identity);
+    let Parts { method, uri, headers, .. } = parts;
+    Head { method, uri, headers, lines }
 }
 
 /// Forwards a request whose body is not reviewed.
@@ -37,10 +43,10 @@ pub(super) async fn pass(
     proxy: &Proxy,
     mut exchange: Box<Exchange>,
     caller: Caller,
-    request: Request<RequestBody>,
+    (head, body): (Head, RequestBody),
 ) -> Response<AnswerBody> {
     exchange.dispatched();
-    match send(proxy, request).await {
+    match send(proxy, head, body).await {
         Ok(answer) => stream(proxy, exchange, answer),
         Err(failure) => caller.fail(proxy, exchange, &failure),
     }
@@ -50,31 +56,31 @@ pub(super) async fn pass(
 pub(super) fn send_on(
     proxy: &Proxy,
     exchange: &mut Exchange,
-    parts: Parts,
+    head: Head,
     body: Incoming,
 ) -> impl Future<Output = Result<Answer, Failure>> {
-    let request = with_body(proxy, parts, body);
+    let body = body_of(proxy, body);
     exchange.dispatched();
-    send(proxy, request)
+    send(proxy, head, body)
 }
 
-fn with_body(proxy: &Proxy, parts: Parts, body: Incoming) -> Request<RequestBody> {
-    let body = if body.is_end_stream() { RequestBody::Empty } else { proxy.stream(Bytes::new(), body) };
-    Request::from_parts(parts, body)
+fn body_of(proxy: &Proxy, body: Incoming) -> RequestBody {
+    if body.is_end_stream() { RequestBody::Empty } else { proxy.stream(Bytes::new(), body) }
 }
 
 /// Sends a request, and turns down answers that would change the protocol. No `async fn`: the request would be kept
 /// in its future once more.
 pub(super) fn send(
     proxy: &Proxy,
-    request: Request<RequestBody>,
+    head: Head,
+    body: RequestBody,
 ) -> impl Future<Output = Result<Answer, Failure>> {
-    if let RequestBody::Whole(Some(bytes)) = request.body() {
+    if let RequestBody::Whole(Some(bytes)) = &body {
         proxy.desk.metrics.body_bytes(Side::Upstream, Direction::Sent, bytes.len() as u64);
     }
-    let flow = request.body().flow();
+    let flow = body.flow();
     async move {
-        let answer = proxy.upstream.send(request, &flow).await?;
+        let answer = proxy.upstream.send(head, body, &flow).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Failure::Answer("it switches protocols, and nobody asked for that"));
         }

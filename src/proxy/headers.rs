@@ -12,19 +12,19 @@
 //!
 //! From Karbor: only hop-by-hop fields go, and a length beside a transfer coding.
 
-use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use std::rc::Rc;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Uri, Version};
 
+use super::ours::Ours;
 use super::peer::Peer;
 use crate::karbor::target::Target;
 use crate::wire::Refusal;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const VIA: HeaderValue = HeaderValue::from_static("1.1 karbor-admission");
-const VIA_HTTP2: HeaderValue = HeaderValue::from_static("2.0 karbor-admission");
 
 /// The names of the identity fields.
 #[derive(Debug)]
@@ -65,31 +65,30 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// Makes of a client's request what is sent to Karbor, body apart.
-pub(super) fn towards_karbor(parts: &mut Parts, target: Target, peer: &Peer, identity: &Identity) {
-    let host = match target.authority() {
-        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
-        None => parts.headers.get(header::HOST).cloned(),
-    };
-    parts.uri = Uri::from(target.into_path_and_query());
-    let via = if parts.version == Version::HTTP_2 { VIA_HTTP2 } else { VIA };
-    parts.version = Version::HTTP_11;
-    parts.extensions.clear();
+/// Makes of a client's request what is sent to Karbor, body apart. What we add to its fields is given back, as lines.
+pub(super) fn towards_karbor(
+    parts: &mut Parts,
+    target: Target,
+    peer: &Peer,
+    identity: &Identity,
+) -> Rc<[u8]> {
     let headers = &mut parts.headers;
+    if let Some(Ok(host)) = target.authority().map(|authority| HeaderValue::from_str(authority.as_str())) {
+        headers.insert(header::HOST, host);
+    }
+    parts.uri = Uri::from(target.into_path_and_query());
     let trusted = peer.trusted.get();
     remove(headers, |name| {
         matches!(name, "content-length" | "expect")
             || is_hop_by_hop(name)
             || is_claim(name, trusted, identity)
     });
-    append_to_list(headers, header::FORWARDED, &peer.forwarded(host.as_ref()));
-    if let Some(host) = host {
-        headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
-        headers.insert(header::HOST, host);
-    }
-    append_to_list(headers, X_FORWARDED_FOR, &peer.forwarded_for);
-    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(peer.scheme()));
-    append_to_list(headers, header::VIA, &via);
+    let ours = Ours {
+        http2: parts.version == Version::HTTP_2,
+        host: !trusted || !headers.contains_key(X_FORWARDED_HOST),
+        scheme: !trusted || !headers.contains_key(X_FORWARDED_PROTO),
+    };
+    peer.lines(headers.get(header::HOST), ours)
 }
 
 /// Makes of Karbor's answer what is sent to the client, body apart.
@@ -143,16 +142,6 @@ fn is_claim(name: &str, trusted: bool, identity: &Identity) -> bool {
             || matches!(name, "forwarded" | "x-real-ip" | "x-client-ip" | "true-client-ip")
     };
     (!trusted && forwarding()) || identity.has(name)
-}
-
-fn append_to_list(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
-    match headers.entry(name) {
-        Entry::Vacant(vacant) => {
-            vacant.insert(value.clone());
-        }
-        // Several lines of one name are one list (RFC 9110, 5.3).
-        Entry::Occupied(mut occupied) => occupied.append(value.clone()),
-    }
 }
 
 /// Whether the media type is `application/json`, and no content coding stands in the way.

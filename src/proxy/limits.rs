@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::caller::Caller;
 use super::peer::Peer;
 use super::proof::{Proof, prove};
-use super::{AnswerBody, Proxy, forward, headers, request_id, respond};
+use super::{AnswerBody, Proxy, forward, request_id, respond};
 use crate::karbor::TenantId;
 use crate::karbor::ascii;
 use crate::karbor::target::{Target, decode_segment};
@@ -26,14 +26,14 @@ pub(super) async fn limits(
     proxy: &Proxy,
     mut exchange: Box<Exchange>,
     peer: &Peer,
-    mut parts: Parts,
+    parts: Parts,
     target: Target,
     tenant: &str,
 ) -> Response<AnswerBody> {
     let caller = Caller::of(&parts);
-    headers::towards_karbor(&mut parts, target, peer, &proxy.identity);
+    let request = forward::head(proxy, peer, parts, target);
     exchange.hands_over();
-    match prove(proxy, &parts.headers, tenant).await {
+    match prove(proxy, &request, tenant).await {
         Ok(Proof::Accepted) => exchange.takes_back(),
         Ok(Proof::Answer(answer)) => return forward::stream(proxy, exchange, *answer),
         Err(failure) => return caller.fail(proxy, exchange, &failure),

@@ -20,6 +20,7 @@ mod limits;
 mod lineage;
 mod open;
 mod order;
+mod ours;
 mod owed;
 mod peer;
 mod plan;

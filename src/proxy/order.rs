@@ -5,9 +5,8 @@
 use std::rc::Rc;
 
 use http::header::{self, HeaderValue};
-use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Response, StatusCode, Uri};
 
 use super::budget::{Seat, Share};
 use super::keep::{self, Draft, Fate, Hold, NotHeld};
@@ -19,7 +18,7 @@ use crate::karbor::ProviderId;
 use crate::karbor::answer::created_checkpoint;
 use crate::policy::Violations;
 use crate::telemetry::exchange::{Exchange, Subject};
-use crate::upstream::{Answer, Failure};
+use crate::upstream::{Answer, Failure, Head};
 use crate::wire::Refusal;
 
 /// A creation that was admitted, ready to be sent.
@@ -58,34 +57,31 @@ enum End {
 }
 
 impl Order {
-    /// Carries it out. `parts` are on their way to Karbor already.
+    /// Carries it out. `head` is on its way to Karbor already.
     ///
     /// What is awaited borrows the order: handed on by value, each step would carry it, and be moved with it.
-    pub(super) async fn carry_out(
-        mut self,
-        mut parts: Parts,
-        mut admitted: Admitted,
-    ) -> Response<AnswerBody> {
-        let mut hold = match self.prepare(&mut parts, &mut admitted).await {
+    pub(super) async fn carry_out(mut self, mut head: Head, mut admitted: Admitted) -> Response<AnswerBody> {
+        let mut hold = match self.prepare(&mut head, &mut admitted).await {
             Ok(hold) => hold,
             Err(end) => return self.end(end, admitted.noted),
         };
         let Admitted { body, as_json, noted, share, .. } = admitted;
         if as_json {
             let json = HeaderValue::from_static("application/json");
-            parts.headers.insert(header::CONTENT_TYPE, json);
-            parts.headers.remove(header::CONTENT_ENCODING);
+            if head.headers.get(header::CONTENT_TYPE) != Some(&json) {
+                head.headers.insert(header::CONTENT_TYPE, json);
+            }
+            head.headers.remove(header::CONTENT_ENCODING);
         }
         if self.proxy.ledger.is_some() {
-            ask_for_readable(&mut parts.headers);
+            ask_for_readable(&mut head.headers);
         }
         let warning = respond::warning(&noted, self.proxy.options.enforced_from.as_deref());
         let token =
-            self.proxy.ledger.as_ref().and_then(|_| self.proxy.proofs.digest(&parts.headers, &self.tenant));
+            self.proxy.ledger.as_ref().and_then(|_| self.proxy.proofs.digest(&head.headers, &self.tenant));
         self.exchange.dispatched();
         hold.dispatched();
-        let request = Request::from_parts(parts, body);
-        let sent = forward::send(&self.proxy, request).await;
+        let sent = forward::send(&self.proxy, head, body).await;
         drop(share);
         let mut answer = match sent {
             Ok(answer) => self.settle(hold, answer, token).await,
@@ -101,16 +97,16 @@ impl Order {
 
     /// Asks for what is missing, and has the ledger hold what the map will use. The questions are in boxes: most
     /// creations ask none, and would carry their size about.
-    async fn prepare(&mut self, parts: &mut Parts, admitted: &mut Admitted) -> Result<Hold, End> {
+    async fn prepare(&mut self, head: &mut Head, admitted: &mut Admitted) -> Result<Hold, End> {
         let plan = admitted.plan.take();
         // Karbor has seen the token then.
         let proven = plan.is_some();
         if let Some(plan) = plan {
             self.exchange.hands_over();
-            match Box::pin(plan::provider_of(&self.proxy, parts, &self.tenant, &plan)).await {
+            match Box::pin(plan::provider_of(&self.proxy, head, &self.tenant, &plan)).await {
                 Ok(Provider::Found(provider)) => {
                     self.exchange.takes_back();
-                    parts.uri = creation_of(&self.proxy, &self.tenant, &provider);
+                    head.uri = creation_of(&self.proxy, &self.tenant, &provider);
                     self.subject.provider = Some(provider.clone());
                     self.exchange.names_provider(provider);
                 }
@@ -121,7 +117,7 @@ impl Order {
         let draft = admitted.draft.take();
         if !proven && draft.as_ref().is_some_and(Draft::has_map) {
             self.exchange.hands_over();
-            match Box::pin(prove(&self.proxy, &parts.headers, &self.tenant)).await {
+            match Box::pin(prove(&self.proxy, head, &self.tenant)).await {
                 Ok(Proof::Accepted) => self.exchange.takes_back(),
                 Ok(Proof::Answer(answer)) => return Err(End::Answer(answer)),
                 Err(failure) => return Err(End::Failure(failure)),

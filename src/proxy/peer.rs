@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use http::HeaderValue;
 
+use super::ours::Ours;
 use super::{AddressRange, TrustedPeer};
 use crate::server::Stay;
 use crate::telemetry::exchange::Client;
@@ -23,18 +24,17 @@ pub struct Peer {
     pub trusted: Cell<bool>,
     /// Which of the front's proxies said so.
     pub(super) generation: Cell<u64>,
-    /// The address alone, for `X-Forwarded-For`; `unknown` where there is none.
-    pub forwarded_for: HeaderValue,
-    forwarded: RefCell<Option<Forwarded>>,
+    last: RefCell<Option<Last>>,
     counted: Rc<Counted>,
 }
 
 /// The last `Host` that a client named, and what was made of it.
 #[derive(Clone, Debug)]
-struct Forwarded {
+struct Last {
     /// A copy: the field itself would keep all that it was read with for as long as the connection lasts.
     host: Option<Box<[u8]>>,
-    value: HeaderValue,
+    ours: Ours,
+    lines: Rc<[u8]>,
 }
 
 /// A connection that is open, in the metrics.
@@ -56,15 +56,12 @@ impl Peer {
         metrics: Rc<WorkerMetrics>,
     ) -> Self {
         metrics.connection_opened(Side::Downstream);
-        let forwarded_for =
-            client.origin.address().map_or(UNKNOWN, |address| header_value(&address.to_string()));
         Self {
             stay,
             trusted: Cell::new(is_among(client.origin, trusted)),
             generation: Cell::default(),
             client,
-            forwarded_for,
-            forwarded: RefCell::new(None),
+            last: RefCell::new(None),
             counted: Rc::new(Counted(metrics)),
         }
     }
@@ -76,8 +73,7 @@ impl Peer {
             stay,
             trusted: self.trusted.clone(),
             generation: self.generation.clone(),
-            forwarded_for: self.forwarded_for.clone(),
-            forwarded: RefCell::new(self.forwarded.borrow().clone()),
+            last: RefCell::new(self.last.borrow().clone()),
             counted: self.counted.clone(),
         }
     }
@@ -87,27 +83,18 @@ impl Peer {
         if self.client.secure { "https" } else { "http" }
     }
 
-    /// `Forwarded` for a request to `host` (RFC 7239). A client rarely changes its mind about `Host`.
-    pub(super) fn forwarded(&self, host: Option<&HeaderValue>) -> HeaderValue {
-        let mut memo = self.forwarded.borrow_mut();
-        if let Some(known) = &*memo
-            && known.host.as_deref() == host.map(HeaderValue::as_bytes)
+    /// Our fields of a request to `host`, each with its line end. A client rarely changes its mind about `Host`.
+    pub(super) fn lines(&self, host: Option<&HeaderValue>, ours: Ours) -> Rc<[u8]> {
+        let mut last = self.last.borrow_mut();
+        if let Some(last) = &*last
+            && last.ours == ours
+            && last.host.as_deref() == host.map(HeaderValue::as_bytes)
         {
-            return known.value.clone();
+            return last.lines.clone();
         }
-        let node = match self.client.origin {
-            Origin::Address(IpAddr::V4(ip)) => ip.to_string(),
-            Origin::Address(IpAddr::V6(ip)) => format!("\"[{ip}]\""),
-            Origin::Unix => "unknown".to_owned(),
-        };
-        let named = host.and_then(|host| host.to_str().ok());
-        let text = match named {
-            Some(host) => format!("for={node};host=\"{host}\";proto={}", self.scheme()),
-            None => format!("for={node};proto={}", self.scheme()),
-        };
-        let value = header_value(&text);
-        *memo = Some(Forwarded { host: host.map(|host| host.as_bytes().into()), value: value.clone() });
-        value
+        let lines: Rc<[u8]> = ours.lines(self.client.origin, self.scheme(), host).into();
+        *last = Some(Last { host: host.map(|host| host.as_bytes().into()), ours, lines: lines.clone() });
+        lines
     }
 }
 
@@ -118,13 +105,6 @@ pub(super) fn is_among(origin: Origin, trusted: &[TrustedPeer]) -> bool {
         (TrustedPeer::Unix, Origin::Unix) => true,
         _ => false,
     })
-}
-
-/// RFC 7239, section 6.2.
-const UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
-
-fn header_value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(UNKNOWN)
 }
 
 impl AddressRange {

@@ -1,14 +1,13 @@
 //! The provider of a plan, asked with the caller's own token: the short form names none.
 
-use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{StatusCode, Uri};
 
 use super::question::question;
-use super::{Proxy, forward};
+use super::{Proxy, RequestBody, forward};
 use crate::karbor::ProviderId;
 use crate::karbor::answer::provider_of_plan;
-use crate::upstream::{Answer, Failure};
+use crate::upstream::{Answer, Failure, Head};
 
 /// What Karbor says of a plan.
 pub(super) enum Provider {
@@ -22,19 +21,19 @@ pub(super) enum Provider {
 /// `tenant` and `plan` are canonical segments.
 pub(super) async fn provider_of(
     proxy: &Proxy,
-    creation: &Parts,
+    creation: &Head,
     tenant: &str,
     plan: &str,
 ) -> Result<Provider, Failure> {
     ask(proxy, creation, tenant, plan).await.map_err(|failure| Failure::Question(Box::new(failure)))
 }
 
-async fn ask(proxy: &Proxy, creation: &Parts, tenant: &str, plan: &str) -> Result<Provider, Failure> {
+async fn ask(proxy: &Proxy, creation: &Head, tenant: &str, plan: &str) -> Result<Provider, Failure> {
     let path = format!("{}/v1/{tenant}/plans/{plan}", proxy.options.path_prefix);
     let uri = PathAndQuery::try_from(path)
         .map(Uri::from)
         .map_err(|_unusable| Failure::Answer("a plan id that cannot stand in a path"))?;
-    let answer = forward::send(proxy, question(&creation.headers, uri)).await?;
+    let answer = forward::send(proxy, question(creation, uri), RequestBody::Empty).await?;
     let status = answer.status();
     if status != StatusCode::OK {
         return Ok(Provider::Answer(Box::new(answer)));

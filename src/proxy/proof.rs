@@ -14,8 +14,8 @@ use http::header::{HeaderMap, HeaderName};
 use http::{StatusCode, Uri};
 
 use super::question::question;
-use super::{Proxy, forward};
-use crate::upstream::{Answer, Failure};
+use super::{Proxy, RequestBody, forward};
+use crate::upstream::{Answer, Failure, Head};
 
 /// Where Karbor takes a token from (facts, section 7).
 const TOKENS: [HeaderName; 2] =
@@ -88,17 +88,17 @@ pub(super) enum Proof {
     Answer(Box<Answer>),
 }
 
-/// Asks Karbor for the caller's token, unless it was accepted lately. `headers` are those of a request on its way
-/// to Karbor, `tenant` is a canonical segment.
-pub(super) async fn prove(proxy: &Proxy, headers: &HeaderMap, tenant: &str) -> Result<Proof, Failure> {
-    let digest = proxy.proofs.digest(headers, tenant);
+/// Asks Karbor for the caller's token, unless it was accepted lately. `request` is one on its way to Karbor,
+/// `tenant` is a canonical segment.
+pub(super) async fn prove(proxy: &Proxy, request: &Head, tenant: &str) -> Result<Proof, Failure> {
+    let digest = proxy.proofs.digest(&request.headers, tenant);
     if digest.is_some_and(|digest| proxy.proofs.holds(digest)) {
         return Ok(Proof::Accepted);
     }
     let path = format!("{}/v1/{tenant}/plans?limit=1", proxy.options.path_prefix);
     let uri: Uri =
         path.parse().map_err(|_unusable| Failure::Answer("a project that cannot stand in a path"))?;
-    let sent = forward::send(proxy, question(headers, uri)).await;
+    let sent = forward::send(proxy, question(request, uri), RequestBody::Empty).await;
     let answer = sent.map_err(|failure| Failure::Question(Box::new(failure)))?;
     // Karbor looks at the token first, then at the project, and then at what its policy allows (facts, section 7).
     let status = answer.status();

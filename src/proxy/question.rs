@@ -1,9 +1,9 @@
 //! A question of the proxy's own, asked with the caller's token.
 
-use http::header::{self, HeaderMap, HeaderName};
-use http::{Method, Request, Uri, Version};
+use http::header::{self, HeaderName};
+use http::{Method, Uri};
 
-use super::RequestBody;
+use crate::upstream::Head;
 
 /// What speaks of the caller's body, or of an answer that we could not read.
 const NOT_ASKED: [HeaderName; 11] = [
@@ -23,15 +23,11 @@ const NOT_ASKED: [HeaderName; 11] = [
 /// Whatever would make of Karbor's answer one that we cannot read.
 pub(super) const UNREADABLE: [HeaderName; 3] = [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE];
 
-/// A GET of `uri`, with the headers of a request on its way to Karbor.
-pub(super) fn question(headers: &HeaderMap, uri: Uri) -> Request<RequestBody> {
-    let mut question = Request::new(RequestBody::Empty);
-    *question.method_mut() = Method::GET;
-    *question.version_mut() = Version::HTTP_11;
-    *question.uri_mut() = uri;
-    *question.headers_mut() = headers.clone();
+/// A GET of `uri`, with the fields of a request on its way to Karbor.
+pub(super) fn question(request: &Head, uri: Uri) -> Head {
+    let mut headers = request.headers.clone();
     for name in NOT_ASKED {
-        question.headers_mut().remove(name);
+        headers.remove(name);
     }
-    question
+    Head { method: Method::GET, uri, headers, lines: request.lines.clone() }
 }

@@ -61,15 +61,15 @@ pub(super) async fn read(
     proxy: &Proxy,
     mut exchange: Box<Exchange>,
     peer: &Peer,
-    mut parts: Parts,
+    parts: Parts,
     target: Target,
     body: Incoming,
     place: Place,
 ) -> Response<AnswerBody> {
     let caller = Caller::of(&parts);
-    headers::towards_karbor(&mut parts, target, peer, &proxy.identity);
-    ask_for_readable(&mut parts.headers);
-    match forward::send_on(proxy, &mut exchange, parts, body).await {
+    let mut head = forward::head(proxy, peer, parts, target);
+    ask_for_readable(&mut head.headers);
+    match forward::send_on(proxy, &mut exchange, head, body).await {
         Ok(answer) => answer_of(proxy, exchange, answer, &place, &caller).await,
         Err(failure) => caller.fail(proxy, exchange, &failure),
     }

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use http::header::HeaderValue;
+use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Response, StatusCode, Uri, response};
@@ -21,7 +21,7 @@ use super::headers::{X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::peer::Peer;
 use super::question::question;
 use super::read::{Place, is_readable};
-use super::{AnswerBody, Proxy, forward, headers, request_id, respond};
+use super::{AnswerBody, Proxy, RequestBody, forward, request_id, respond};
 use crate::karbor::CheckpointId;
 use crate::karbor::answer::{Seen, Sketch, keep, read_list};
 use crate::karbor::filter::{ListQuery, Term};
@@ -29,7 +29,7 @@ use crate::karbor::target::Target;
 use crate::ledger::{LedgerError, Matches, Search};
 use crate::telemetry::exchange::Exchange;
 use crate::telemetry::metrics::LedgerOperation;
-use crate::upstream::{Answer, Failure};
+use crate::upstream::{Answer, Failure, Head};
 use crate::wire::Refusal;
 
 /// The most checkpoints of a page, as in Karbor (facts, section 8).
@@ -44,22 +44,22 @@ pub(super) async fn search(
     proxy: &Proxy,
     mut exchange: Box<Exchange>,
     peer: &Peer,
-    mut parts: Parts,
+    parts: Parts,
     target: Target,
     (query, place): (ListQuery, Place),
 ) -> Response<AnswerBody> {
     let caller = Caller::of(&parts);
-    headers::towards_karbor(&mut parts, target, peer, &proxy.identity);
+    let request = forward::head(proxy, peer, parts, target);
     let outcome = match candidates(proxy, &query, &place).await {
         Ok(candidates) => {
             exchange.dispatched();
-            let walk = Walk { proxy, parts: &parts, query: &query, place: &place, candidates };
+            let walk = Walk { proxy, request: &request, query: &query, place: &place, candidates };
             walk.collect(&mut exchange).await
         }
         Err(stop) => Err(stop),
     };
     match outcome {
-        Ok(page) => page.answer(proxy, exchange, &parts, (&query, &place), &caller),
+        Ok(page) => page.answer(proxy, exchange, (&request, peer), (&query, &place), &caller),
         Err(Stop::Answer(answer)) => forward::stream(proxy, exchange, *answer),
         Err(Stop::Failure(failure)) => caller.fail(proxy, exchange, &failure),
         Err(Stop::Down) => {
@@ -129,7 +129,7 @@ fn names_all_tenants(query: &ListQuery) -> bool {
 /// A walk over Karbor's pages.
 struct Walk<'w> {
     proxy: &'w Proxy,
-    parts: &'w Parts,
+    request: &'w Head,
     query: &'w ListQuery,
     place: &'w Place,
     candidates: Option<Candidates>,
@@ -192,10 +192,10 @@ impl Walk<'_> {
             // As the banks list by themselves; but in the other direction Swift's goes back from a marker.
             query.push_str("&sort_dir=asc");
         }
-        let uri = PathAndQuery::try_from(format!("{}?{query}", self.parts.uri.path()))
+        let uri = PathAndQuery::try_from(format!("{}?{query}", self.request.uri.path()))
             .map(Uri::from)
             .map_err(|_unusable| Failure::Answer("a query that cannot stand in a target"))?;
-        let answer = forward::send(proxy, question(&self.parts.headers, uri)).await?;
+        let answer = forward::send(proxy, question(self.request, uri), RequestBody::Empty).await?;
         if !is_readable(&answer) {
             // A list that ignores the filter would be a wrong answer.
             let is_list = answer.status() == StatusCode::OK;
@@ -294,11 +294,11 @@ impl Page {
         mut self,
         proxy: &Proxy,
         mut exchange: Box<Exchange>,
-        parts: &Parts,
+        (request, peer): (&Head, &Peer),
         (query, place): (&ListQuery, &Place),
         caller: &Caller,
     ) -> Response<AnswerBody> {
-        let href = self.next.as_ref().map(|next| link(parts, &query.after(next)));
+        let href = self.next.as_ref().map(|next| link(request, peer, &query.after(next)));
         let items: Vec<&[u8]> = self.items.iter().map(|item| &**item).collect();
         let listed =
             self.frame.as_ref().and_then(|(body, sketch)| keep(body, sketch, &items, href.as_deref()));
@@ -323,12 +323,17 @@ impl Page {
 }
 
 /// The address of a page, in the form of Karbor's own links but with the whole path (facts, section 8).
-fn link(parts: &Parts, query: &str) -> String {
+fn link(request: &Head, peer: &Peer, query: &str) -> String {
     let text = |name| {
-        parts.headers.get_all(name).iter().next_back().and_then(|value: &HeaderValue| value.to_str().ok())
+        request.headers.get_all(name).iter().next_back().and_then(|value: &HeaderValue| value.to_str().ok())
     };
     let last = |list: &str| list.rsplit(',').next().map(|item| item.trim().to_owned());
-    let host = text(X_FORWARDED_HOST).and_then(last).unwrap_or_default();
-    let scheme = if text(X_FORWARDED_PROTO) == Some("https") { "https" } else { "http" };
-    format!("{scheme}://{host}{}?{query}", parts.uri.path())
+    // They are only there where somebody who is trusted said so.
+    let host = text(X_FORWARDED_HOST).and_then(last).or_else(|| text(header::HOST).map(ToOwned::to_owned));
+    let scheme = match text(X_FORWARDED_PROTO) {
+        Some("https") => "https",
+        Some(_) => "http",
+        None => peer.scheme(),
+    };
+    format!("{scheme}://{}{}?{query}", host.unwrap_or_default(), request.uri.path())
 }

@@ -6,8 +6,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::Response;
 use http::request::Parts;
-use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -15,7 +15,7 @@ use super::budget::{Seat, Share};
 use super::collect::Collected;
 use super::peer::Peer;
 use super::review::{self, Read, Stop};
-use super::{AnswerBody, Case, Proxy, RequestBody, forward, headers, respond};
+use super::{AnswerBody, Case, Proxy, RequestBody, forward, respond};
 use crate::karbor::route::Member;
 use crate::karbor::target::decode_segment;
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
@@ -51,7 +51,7 @@ pub(super) async fn update(
     proxy: Rc<Proxy>,
     mut exchange: Box<Exchange>,
     peer: Rc<Peer>,
-    mut parts: Parts,
+    parts: Parts,
     body: Incoming,
     write: Write,
     case: Case,
@@ -68,9 +68,9 @@ pub(super) async fn update(
         }
         Err(stop) => return stop.answer(exchange, &request_id),
     };
-    headers::towards_karbor(&mut parts, target, &peer, &proxy.identity);
+    let head = forward::head(&proxy, &peer, parts, target);
     exchange.dispatched();
-    let sent = forward::send(&proxy, Request::from_parts(parts, body)).await;
+    let sent = forward::send(&proxy, head, body).await;
     drop(held);
     let mut answer = match sent {
         Ok(answer) => forward::stream(&proxy, exchange, answer),

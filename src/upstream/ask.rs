@@ -6,9 +6,11 @@
 use std::error::Error;
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode};
 use http_body::Body;
 
@@ -16,7 +18,7 @@ use super::body::poll_next;
 use super::connect::reach;
 use super::converse::converse;
 use super::line::Line;
-use super::sending::Sending;
+use super::sending::{Head, Sending};
 use super::{Endpoint, Tls};
 
 /// How long one such request may take, and how much is read.
@@ -46,7 +48,9 @@ where
 {
     let asked = async {
         let mut line = Line::new(reach(endpoint, tls, patience.to_connect).await?);
-        let mut sending = Sending::of(request);
+        let (parts, body) = request.into_parts();
+        let Parts { method, uri, headers, .. } = parts;
+        let mut sending = Sending::of(&Head { method, uri, headers, lines: Rc::default() }, body);
         // It names its host.
         sending.begin(&HeaderValue::from_static(""));
         let (head, mut reader) = converse(&mut line, &mut sending).await?;

@@ -33,7 +33,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, response};
+use http::{HeaderMap, Response, StatusCode, response};
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -41,6 +41,7 @@ pub use ask::{Patience, ask};
 pub use body::KarborBody;
 pub use failure::{Broken, Failure};
 pub use options::{EjectionRules, Endpoint, Places, ProbeOptions, UpstreamOptions};
+pub use sending::Head;
 pub use stream::Stream;
 pub use tls::{Identity, Tls, TlsError, TlsFiles};
 
@@ -179,7 +180,7 @@ impl Upstream {
         self.roster.borrow().states()
     }
 
-    /// Sends `request`, in origin form, and waits for the head of the answer. Before that it waits for its place,
+    /// Sends a request, and waits for the head of the answer. Before that it waits for its place,
     /// where as many as may be are under way.
     ///
     /// A request without `Host` gets the endpoint's. Moves to another connection, or another endpoint, only
@@ -187,7 +188,7 @@ impl Upstream {
     ///
     /// # Errors
     /// [`Failure::was_sent`] says whether Karbor may have seen the request.
-    pub async fn send<B>(&self, request: Request<B>, progress: &impl Progress) -> Result<Answer, Failure>
+    pub async fn send<B>(&self, head: Head, body: B, progress: &impl Progress) -> Result<Answer, Failure>
     where
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -206,7 +207,9 @@ impl Upstream {
             }
         };
         let roster = self.roster.borrow().clone();
-        let sending = Sending::of(request);
+        let sending = Sending::of(&head, body);
+        // Its fields keep what they were read with.
+        drop(head);
         Journey::of(sending, &roster, &self.pool, &self.metrics, progress).make(place).await
     }
 

@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use http_body_util::Empty;
 use tokio::time::{sleep, timeout};
 
@@ -19,7 +19,7 @@ use super::health::Fault;
 use super::line::Line;
 use super::options::ProbeOptions;
 use super::roster::Roster;
-use super::sending::Sending;
+use super::sending::{Head, Sending};
 use crate::drain;
 use crate::telemetry::metrics::{Probe, WorkerMetrics};
 
@@ -59,10 +59,10 @@ async fn round(roster: &Weak<Roster>, options: &ProbeOptions, metrics: &WorkerMe
 async fn ask(address: &Address, options: &ProbeOptions, most: Duration) -> Result<(), String> {
     let secure = address.site.secure.as_ref().map_err(ToString::to_string)?;
     let stream = dial(&address.dial, secure.as_ref(), most).await.map_err(|failure| failure.to_string())?;
-    let mut question = Request::new(Empty::new());
-    *question.uri_mut() = options.target.clone().into();
-    question.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
-    let mut sending = Sending::<Empty<Bytes>>::of(question);
+    let headers = HeaderMap::from_iter([(header::CONNECTION, HeaderValue::from_static("close"))]);
+    let uri = options.target.clone().into();
+    let question = Head { method: Method::GET, uri, headers, lines: Rc::default() };
+    let mut sending = Sending::of(&question, Empty::<Bytes>::new());
     sending.begin(&address.site.host);
     match timeout(most, converse(&mut Line::new(stream), &mut sending)).await {
         Ok(Ok(_answer)) => Ok(()),

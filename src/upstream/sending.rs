@@ -4,11 +4,12 @@
 
 use std::io::IoSlice;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use http_body::Body;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _, WriteHalf};
 
@@ -19,6 +20,19 @@ use crate::wire::{Framing, write_field, write_request_head};
 
 /// Most heads, `Host` included.
 const HEAD_BYTES: usize = 1024;
+
+/// The head of a request, apart from its framing.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The method.
+    pub method: Method,
+    /// The target, in origin form.
+    pub uri: Uri,
+    /// The fields. Those that frame a body say nothing.
+    pub headers: HeaderMap,
+    /// Further fields, as they are sent: each with its line end.
+    pub lines: Rc<[u8]>,
+}
 
 /// A request, as far as it was not written.
 #[derive(Debug)]
@@ -44,25 +58,24 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// Of a request in origin form.
-    pub(super) fn of(request: Request<B>) -> Self {
-        let (parts, body) = request.into_parts();
+    pub(super) fn of(head: &Head, body: B) -> Self {
         let has_all = body.is_end_stream();
-        let is_repeatable = has_all && matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let is_repeatable = has_all && matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let framing = match body.size_hint().exact() {
             // A server may wait for the body of such a one.
-            Some(0) if has_all => matches!(parts.method, Method::POST | Method::PUT | Method::PATCH)
+            Some(0) if has_all => matches!(head.method, Method::POST | Method::PUT | Method::PATCH)
                 .then_some(Framing::Length(0)),
             Some(bytes) => Some(Framing::Length(bytes)),
             None => Some(Framing::Chunked),
         };
-        let mut head = Vec::with_capacity(HEAD_BYTES);
-        write_request_head(&parts.method, &parts.uri, &parts.headers, framing, &mut head);
+        let mut text = Vec::with_capacity(HEAD_BYTES);
+        write_request_head(&head.method, &head.uri, &head.headers, framing, &mut text);
+        text.extend_from_slice(&head.lines);
         Self {
-            fixed: head.len(),
-            head,
-            names_host: parts.headers.contains_key(header::HOST),
-            method: parts.method,
+            fixed: text.len(),
+            head: text,
+            names_host: head.headers.contains_key(header::HOST),
+            method: head.method.clone(),
             body,
             framing,
             at: 0,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::Request;
+use http::{Method, Uri};
 use http_body_util::{BodyExt as _, Empty};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -83,8 +83,9 @@ async fn karbor(name: &'static str) -> SocketAddr {
 }
 
 async fn begin(upstream: &Upstream) -> Result<Answer, Failure> {
-    let request = Request::post("/").body(Empty::new()).unwrap();
-    upstream.send(request, &Still).await
+    let (method, uri) = (Method::POST, Uri::from_static("/"));
+    let head = Head { method, uri, headers: HeaderMap::new(), lines: Rc::default() };
+    upstream.send(head, Empty::<Bytes>::new(), &Still).await
 }
 
 /// Who answers.

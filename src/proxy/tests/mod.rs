@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Request, Uri, Version};
+use http::{Request, Uri};
 
 use super::headers::{Identity, towards_karbor};
 use super::peer::Peer;
@@ -54,13 +54,15 @@ const IDENTITY: [HeaderName; 3] = [
     HeaderName::from_static("x-roles"),
 ];
 
+/// A request as it goes to Karbor, our own fields with the others.
 fn sent_by(peer: &Peer, target: &str, fields: Fields<'_>) -> Parts {
-    let mut request = Request::new(());
-    *request.version_mut() = Version::HTTP_10;
-    *request.headers_mut() = header_map(fields);
-    request.extensions_mut().insert("what the server noted");
-    let (mut parts, ()) = request.into_parts();
+    let mut parts = Request::new(()).into_parts().0;
+    parts.headers = header_map(fields);
     let target = Target::of(Uri::try_from(target).unwrap()).unwrap();
-    towards_karbor(&mut parts, target, peer, &Identity::of(&IDENTITY));
+    let lines = towards_karbor(&mut parts, target, peer, &Identity::of(&IDENTITY));
+    for line in std::str::from_utf8(&lines).unwrap().split_terminator("\r\n") {
+        let (name, value) = line.split_once(": ").unwrap();
+        parts.headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+    }
     parts
 }

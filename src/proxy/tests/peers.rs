@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::HeaderValue;
 
+use super::super::ours::Ours;
 use super::{peer, range, sent_by};
 
 #[test]
@@ -32,7 +33,8 @@ fn keeps_nothing_that_a_request_was_read_with() {
     let read = Bytes::from("a host, and 8 KiB of other fields".as_bytes().to_vec());
     let host = HeaderValue::from_maybe_shared(read.slice(..6)).unwrap();
     let client = peer("192.0.2.1:5", &[]);
-    client.forwarded(Some(&host));
+    let ours = Ours { http2: false, host: true, scheme: true };
+    client.lines(Some(&host), ours);
     drop(host);
     assert!(read.is_unique());
 }
