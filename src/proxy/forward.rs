@@ -17,18 +17,18 @@ use super::{AnswerBody, Proxy, RequestBody, headers, request_id, respond};
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::Exchange;
 use crate::telemetry::metrics::{Direction, Side};
-use crate::upstream::{Answer, Broken, Failure, Head, KarborBody};
+use crate::upstream::{Answer, Broken, Failure, Head, KarborBody, Outgoing};
 use crate::wire::Refusal;
 
-/// What is sent on of a request whose body goes on as it comes.
+/// A request whose body goes on as it comes.
 pub(super) fn outgoing(
     proxy: &Proxy,
     peer: &Peer,
     parts: Parts,
     target: Target,
     body: Incoming,
-) -> (Head, RequestBody) {
-    (head(proxy, peer, parts, target), body_of(proxy, body))
+) -> Outgoing<RequestBody> {
+    Outgoing::of(&head(proxy, peer, parts, target), body_of(proxy, body))
 }
 
 /// The head that is sent to Karbor of a client's request.
@@ -43,10 +43,10 @@ pub(super) async fn pass(
     proxy: &Proxy,
     mut exchange: Box<Exchange>,
     caller: Caller,
-    (head, body): (Head, RequestBody),
+    request: Outgoing<RequestBody>,
 ) -> Response<AnswerBody> {
     exchange.dispatched();
-    match send(proxy, head, body).await {
+    match send(proxy, request).await {
         Ok(answer) => stream(proxy, exchange, answer),
         Err(failure) => caller.fail(proxy, exchange, &failure),
     }
@@ -59,9 +59,9 @@ pub(super) fn send_on(
     head: Head,
     body: Incoming,
 ) -> impl Future<Output = Result<Answer, Failure>> {
-    let body = body_of(proxy, body);
+    let request = Outgoing::of(&head, body_of(proxy, body));
     exchange.dispatched();
-    send(proxy, head, body)
+    send(proxy, request)
 }
 
 fn body_of(proxy: &Proxy, body: Incoming) -> RequestBody {
@@ -72,15 +72,14 @@ fn body_of(proxy: &Proxy, body: Incoming) -> RequestBody {
 /// in its future once more.
 pub(super) fn send(
     proxy: &Proxy,
-    head: Head,
-    body: RequestBody,
+    request: Outgoing<RequestBody>,
 ) -> impl Future<Output = Result<Answer, Failure>> {
-    if let RequestBody::Whole(Some(bytes)) = &body {
+    if let RequestBody::Whole(Some(bytes)) = request.body() {
         proxy.desk.metrics.body_bytes(Side::Upstream, Direction::Sent, bytes.len() as u64);
     }
-    let flow = body.flow();
+    let flow = request.body().flow();
     async move {
-        let answer = proxy.upstream.send(head, body, &flow).await?;
+        let answer = proxy.upstream.send(request, &flow).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Failure::Answer("it switches protocols, and nobody asked for that"));
         }

@@ -17,7 +17,7 @@ use crate::karbor::filter::{FilterError, ListQuery, read_query};
 use crate::karbor::route::Route;
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::{Exchange, Subject};
-use crate::upstream::Head;
+use crate::upstream::Outgoing;
 use crate::wire::Refusal;
 
 impl Proxy {
@@ -115,7 +115,7 @@ pub(super) struct Opened {
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and a box would cost it")]
 pub(super) enum Task {
     /// Sending it on, and its answer back, as they are.
-    Pass(Caller, (Head, RequestBody)),
+    Pass(Caller, Outgoing<RequestBody>),
     Refuse(Refusal, String),
     Tend(Box<Given>, Box<(Care, Target)>),
     Create(Box<Given>, Box<(Creation, Case)>),

@@ -18,7 +18,7 @@ use crate::karbor::ProviderId;
 use crate::karbor::answer::created_checkpoint;
 use crate::policy::Violations;
 use crate::telemetry::exchange::{Exchange, Subject};
-use crate::upstream::{Answer, Failure, Head};
+use crate::upstream::{Answer, Failure, Head, Outgoing};
 use crate::wire::Refusal;
 
 /// A creation that was admitted, ready to be sent.
@@ -81,7 +81,9 @@ impl Order {
             self.proxy.ledger.as_ref().and_then(|_| self.proxy.proofs.digest(&head.headers, &self.tenant));
         self.exchange.dispatched();
         hold.dispatched();
-        let sent = forward::send(&self.proxy, head, body).await;
+        let request = Outgoing::of(&head, body);
+        drop(head);
+        let sent = forward::send(&self.proxy, request).await;
         drop(share);
         let mut answer = match sent {
             Ok(answer) => self.settle(hold, answer, token).await,

@@ -4,7 +4,7 @@ use http::uri::PathAndQuery;
 use http::{StatusCode, Uri};
 
 use super::question::question;
-use super::{Proxy, RequestBody, forward};
+use super::{Proxy, forward};
 use crate::karbor::ProviderId;
 use crate::karbor::answer::provider_of_plan;
 use crate::upstream::{Answer, Failure, Head};
@@ -33,7 +33,7 @@ async fn ask(proxy: &Proxy, creation: &Head, tenant: &str, plan: &str) -> Result
     let uri = PathAndQuery::try_from(path)
         .map(Uri::from)
         .map_err(|_unusable| Failure::Answer("a plan id that cannot stand in a path"))?;
-    let answer = forward::send(proxy, question(creation, uri), RequestBody::Empty).await?;
+    let answer = forward::send(proxy, question(creation, uri)).await?;
     let status = answer.status();
     if status != StatusCode::OK {
         return Ok(Provider::Answer(Box::new(answer)));

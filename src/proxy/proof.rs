@@ -14,7 +14,7 @@ use http::header::{HeaderMap, HeaderName};
 use http::{StatusCode, Uri};
 
 use super::question::question;
-use super::{Proxy, RequestBody, forward};
+use super::{Proxy, forward};
 use crate::upstream::{Answer, Failure, Head};
 
 /// Where Karbor takes a token from (facts, section 7).
@@ -98,7 +98,7 @@ pub(super) async fn prove(proxy: &Proxy, request: &Head, tenant: &str) -> Result
     let path = format!("{}/v1/{tenant}/plans?limit=1", proxy.options.path_prefix);
     let uri: Uri =
         path.parse().map_err(|_unusable| Failure::Answer("a project that cannot stand in a path"))?;
-    let sent = forward::send(proxy, question(request, uri), RequestBody::Empty).await;
+    let sent = forward::send(proxy, question(request, uri)).await;
     let answer = sent.map_err(|failure| Failure::Question(Box::new(failure)))?;
     // Karbor looks at the token first, then at the project, and then at what its policy allows (facts, section 7).
     let status = answer.status();

@@ -3,7 +3,8 @@
 use http::header::{self, HeaderName};
 use http::{Method, Uri};
 
-use crate::upstream::Head;
+use super::RequestBody;
+use crate::upstream::{Head, Outgoing};
 
 /// What speaks of the caller's body, or of an answer that we could not read.
 const NOT_ASKED: [HeaderName; 11] = [
@@ -24,10 +25,11 @@ const NOT_ASKED: [HeaderName; 11] = [
 pub(super) const UNREADABLE: [HeaderName; 3] = [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE];
 
 /// A GET of `uri`, with the fields of a request on its way to Karbor.
-pub(super) fn question(request: &Head, uri: Uri) -> Head {
+pub(super) fn question(request: &Head, uri: Uri) -> Outgoing<RequestBody> {
     let mut headers = request.headers.clone();
     for name in NOT_ASKED {
         headers.remove(name);
     }
-    Head { method: Method::GET, uri, headers, lines: request.lines.clone() }
+    let head = Head { method: Method::GET, uri, headers, lines: request.lines.clone() };
+    Outgoing::of(&head, RequestBody::Empty)
 }

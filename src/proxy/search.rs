@@ -21,7 +21,7 @@ use super::headers::{X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::peer::Peer;
 use super::question::question;
 use super::read::{Place, is_readable};
-use super::{AnswerBody, Proxy, RequestBody, forward, request_id, respond};
+use super::{AnswerBody, Proxy, forward, request_id, respond};
 use crate::karbor::CheckpointId;
 use crate::karbor::answer::{Seen, Sketch, keep, read_list};
 use crate::karbor::filter::{ListQuery, Term};
@@ -195,7 +195,7 @@ impl Walk<'_> {
         let uri = PathAndQuery::try_from(format!("{}?{query}", self.request.uri.path()))
             .map(Uri::from)
             .map_err(|_unusable| Failure::Answer("a query that cannot stand in a target"))?;
-        let answer = forward::send(proxy, question(self.request, uri), RequestBody::Empty).await?;
+        let answer = forward::send(proxy, question(self.request, uri)).await?;
         if !is_readable(&answer) {
             // A list that ignores the filter would be a wrong answer.
             let is_list = answer.status() == StatusCode::OK;

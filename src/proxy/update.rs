@@ -21,6 +21,7 @@ use crate::karbor::target::decode_segment;
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
 use crate::policy::{Breach, Policy, Rule, Verdict, Violations};
 use crate::telemetry::exchange::{Exchange, Subject};
+use crate::upstream::Outgoing;
 
 /// What the path of a write to an existing checkpoint says.
 pub(super) struct Write {
@@ -68,9 +69,9 @@ pub(super) async fn update(
         }
         Err(stop) => return stop.answer(exchange, &request_id),
     };
-    let head = forward::head(&proxy, &peer, parts, target);
+    let request = Outgoing::of(&forward::head(&proxy, &peer, parts, target), body);
     exchange.dispatched();
-    let sent = forward::send(&proxy, head, body).await;
+    let sent = forward::send(&proxy, request).await;
     drop(held);
     let mut answer = match sent {
         Ok(answer) => forward::stream(&proxy, exchange, answer),

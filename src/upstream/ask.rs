@@ -18,7 +18,7 @@ use super::body::poll_next;
 use super::connect::reach;
 use super::converse::converse;
 use super::line::Line;
-use super::sending::{Head, Sending};
+use super::outgoing::{Head, Outgoing};
 use super::{Endpoint, Tls};
 
 /// How long one such request may take, and how much is read.
@@ -50,10 +50,10 @@ where
         let mut line = Line::new(reach(endpoint, tls, patience.to_connect).await?);
         let (parts, body) = request.into_parts();
         let Parts { method, uri, headers, .. } = parts;
-        let mut sending = Sending::of(&Head { method, uri, headers, lines: Rc::default() }, body);
+        let mut outgoing = Outgoing::of(&Head { method, uri, headers, lines: Rc::default() }, body);
         // It names its host.
-        sending.begin(&HeaderValue::from_static(""));
-        let (head, mut reader) = converse(&mut line, &mut sending).await?;
+        outgoing.begin(&HeaderValue::from_static(""));
+        let (head, mut reader) = converse(&mut line, &mut outgoing).await?;
         let mut body = BytesMut::new();
         while let Some(data) = poll_fn(|cx| poll_next(&mut line, &mut reader, cx)).await {
             body.extend_from_slice(&data?);

@@ -15,9 +15,9 @@ use super::address::{Address, Load};
 use super::connect::dial;
 use super::converse::converse;
 use super::line::Line;
+use super::outgoing::Outgoing;
 use super::pool::Link;
 use super::roster::Roster;
-use super::sending::Sending;
 use super::{Broken, Failure, Progress};
 use crate::telemetry::metrics::WorkerMetrics;
 use crate::wire::{AnswerHead, AnswerReader};
@@ -77,7 +77,7 @@ impl<P: Progress> Attempt<'_, P> {
     pub(super) async fn make<B>(
         &self,
         mut link: Link,
-        sending: &mut Sending<B>,
+        outgoing: &mut Outgoing<B>,
         now: Instant,
     ) -> Result<Answered, (Failure, Rest)>
     where
@@ -85,9 +85,9 @@ impl<P: Progress> Attempt<'_, P> {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let address = self.load.address();
-        sending.begin(&address.site.host);
+        outgoing.begin(&address.site.host);
         link.ask();
-        match self.in_time(converse(link.line(), sending), now).await {
+        match self.in_time(converse(link.line(), outgoing), now).await {
             Ok(Ok((head, reader))) => {
                 link.answered();
                 let (status, began) = (head.status.as_u16(), Instant::now());
@@ -101,7 +101,7 @@ impl<P: Progress> Attempt<'_, P> {
                 let rest = match broken {
                     Broken::Request(_) => Rest::Nothing,
                     _ if !was_sent => Rest::Whole,
-                    _ if sending.is_repeatable() && !line.has_heard() => Rest::Repeatable,
+                    _ if outgoing.is_repeatable() && !line.has_heard() => Rest::Repeatable,
                     _ => Rest::Nothing,
                 };
                 Err((Failure::of_exchange(broken, was_sent), rest))
@@ -111,12 +111,12 @@ impl<P: Progress> Attempt<'_, P> {
     }
 
     /// Waits for the head of the answer: from the end of the body, or as long as the body goes on.
-    async fn in_time<T>(&self, sending: impl Future<Output = T>, started: Instant) -> Result<T, Failure> {
+    async fn in_time<T>(&self, answered: impl Future<Output = T>, started: Instant) -> Result<T, Failure> {
         let options = &self.roster.options;
-        let mut sending = pin!(sending);
+        let mut answered = pin!(answered);
         let mut end = started + options.first_byte_timeout;
         loop {
-            if let Ok(sent) = timeout_at(end, sending.as_mut()).await {
+            if let Ok(sent) = timeout_at(end, answered.as_mut()).await {
                 return Ok(sent);
             }
             let most = match self.progress.is_underway() {

@@ -10,7 +10,7 @@ use http_body::Body;
 
 use super::failure::Broken;
 use super::line::{HEAD_ROOM, Line};
-use super::sending::Sending;
+use super::outgoing::Outgoing;
 use crate::wire::{AnswerHead, AnswerReader, BadAnswer};
 
 /// Sends, and waits for the head of the answer.
@@ -19,19 +19,19 @@ use crate::wire::{AnswerHead, AnswerReader, BadAnswer};
 /// When the connection fails, the request's own body does, or what comes is no answer.
 pub(super) async fn converse<B>(
     line: &mut Line,
-    sending: &mut Sending<B>,
+    outgoing: &mut Outgoing<B>,
 ) -> Result<(AnswerHead, AnswerReader), Broken>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut reader = AnswerReader::to(sending.method());
+    let mut reader = AnswerReader::to(outgoing.method());
     // Why nothing more is written: what was answered before that is still to be had.
     let mut unsent = None;
     let mut is_sent = false;
     let head = poll_fn(|cx| {
         if !is_sent && unsent.is_none() {
-            match sending.poll_send(line, cx) {
+            match outgoing.poll_send(line, cx) {
                 Poll::Ready(Ok(())) => is_sent = true,
                 Poll::Ready(Err(error @ Broken::Connection(_))) if line.sent() > 0 => unsent = Some(error),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use super::address::{Address, Load};
 use super::attempt::{Answered, Attempt, Rest, connect};
 use super::health::Fault;
+use super::outgoing::Outgoing;
 use super::pool::{Lease, Pool};
 use super::queue::Place;
 use super::roster::{Choice, Roster};
-use super::sending::Sending;
 use super::{Answer, Failure, Progress};
 use crate::drain;
 use crate::telemetry::metrics::{Move, WorkerMetrics};
@@ -25,7 +25,7 @@ use crate::telemetry::metrics::{Move, WorkerMetrics};
 const MOST_ADDRESSES: usize = 5;
 
 pub(super) struct Journey<'a, B, P> {
-    sending: Sending<B>,
+    outgoing: Outgoing<B>,
     roster: &'a Roster,
     pool: &'a Rc<Pool>,
     metrics: &'a Rc<WorkerMetrics>,
@@ -50,13 +50,13 @@ where
     P: Progress,
 {
     pub(super) const fn of(
-        sending: Sending<B>,
+        outgoing: Outgoing<B>,
         roster: &'a Roster,
         pool: &'a Rc<Pool>,
         metrics: &'a Rc<WorkerMetrics>,
         progress: &'a P,
     ) -> Self {
-        Self { sending, roster, pool, metrics, progress, tried: Vec::new(), only_new: false }
+        Self { outgoing, roster, pool, metrics, progress, tried: Vec::new(), only_new: false }
     }
 
     /// Carries the request out.
@@ -66,7 +66,7 @@ where
     pub(super) async fn make(mut self, mut place: Place) -> Result<Answer, Failure> {
         let mut last = None;
         while self.tried.len() < MOST_ADDRESSES {
-            let (address, on_trial) = match self.roster.choose(&self.tried, self.sending.is_repeatable()) {
+            let (address, on_trial) = match self.roster.choose(&self.tried, self.outgoing.is_repeatable()) {
                 Choice::Use { address, on_trial } => (address, on_trial),
                 Choice::Nothing if self.tried.is_empty() => {
                     Box::pin(self.roster.until_known(self.roster.options.connect_timeout)).await?;
@@ -100,7 +100,7 @@ where
             let now = Instant::now();
             let Some(link) = self.pool.take(&address, now) else { break };
             let attempt = attempt(self.roster, self.metrics, self.progress, &load, on_trial);
-            match attempt.make(link, &mut self.sending, now).await {
+            match attempt.make(link, &mut self.outgoing, now).await {
                 Ok(answered) => return Outcome::Answered(answered, load, place),
                 Err((_, Rest::Whole)) => {}
                 Err((_, Rest::Repeatable)) => {
@@ -122,7 +122,7 @@ where
         };
         address.connected(on_trial);
         let attempt = attempt(self.roster, self.metrics, self.progress, &load, on_trial);
-        match attempt.make(link, &mut self.sending, Instant::now()).await {
+        match attempt.make(link, &mut self.outgoing, Instant::now()).await {
             Ok(answered) => Outcome::Answered(answered, load, place),
             Err((failure, rest)) => {
                 // A server may close on a body that it does not want to read: no client may eject Karbor by that.
@@ -145,10 +145,10 @@ where
     fn answer(self, answered: Answered, load: Load, place: Place) -> Answer {
         let Answered { head, reader, mut link, began } = answered;
         let address = load.address().clone();
-        if !self.sending.is_done()
+        if !self.outgoing.is_done()
             && let Some(out) = link.line().part()
         {
-            drain::spawn_cut(self.sending.finish(out, link.until_heard()));
+            drain::spawn_cut(self.outgoing.finish(out, link.until_heard()));
         }
         let lease = Lease::new(link, self.pool.clone(), load, place);
         Answer::new(head, reader, lease, (address, began))

@@ -1,6 +1,6 @@
 //! A connection to Karbor as bytes: what was written to it, what came on it.
 //!
-//! Leaves what they mean to `sending` and `converse`.
+//! Leaves what they mean to `outgoing` and `converse`.
 
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};

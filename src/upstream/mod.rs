@@ -1,7 +1,7 @@
 //! Karbor, as a place: endpoints and their health, the connections to them, and one request on its way there.
 //!
 //! One for each worker. In reading order: `options` what it is told; `roster` where a request goes, by `address` and
-//! `health`; `journey` how it moves on; `attempt` one request on one connection; `sending`,
+//! `health`; `journey` how it moves on; `attempt` one request on one connection; `outgoing`,
 //! `converse` and `body` what is written and read there; `ask` one apart from all that. HTTP/1.1 is spoken here, by
 //! `wire`'s reader. Leaves what a request means, and what a failure is to the client, to `proxy`.
 
@@ -16,12 +16,12 @@ mod health;
 mod journey;
 mod line;
 mod options;
+mod outgoing;
 mod pool;
 mod probe;
 mod queue;
 mod resolve;
 mod roster;
-mod sending;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -41,7 +41,7 @@ pub use ask::{Patience, ask};
 pub use body::KarborBody;
 pub use failure::{Broken, Failure};
 pub use options::{EjectionRules, Endpoint, Places, ProbeOptions, UpstreamOptions};
-pub use sending::Head;
+pub use outgoing::{Head, Outgoing};
 pub use stream::Stream;
 pub use tls::{Identity, Tls, TlsError, TlsFiles};
 
@@ -53,7 +53,6 @@ use journey::Journey;
 use pool::{Lease, Pool};
 use queue::Queue;
 use roster::Roster;
-use sending::Sending;
 
 /// Karbor's answer, its body still under way.
 #[derive(Debug)]
@@ -188,7 +187,7 @@ impl Upstream {
     ///
     /// # Errors
     /// [`Failure::was_sent`] says whether Karbor may have seen the request.
-    pub async fn send<B>(&self, head: Head, body: B, progress: &impl Progress) -> Result<Answer, Failure>
+    pub async fn send<B>(&self, outgoing: Outgoing<B>, progress: &impl Progress) -> Result<Answer, Failure>
     where
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -207,10 +206,7 @@ impl Upstream {
             }
         };
         let roster = self.roster.borrow().clone();
-        let sending = Sending::of(&head, body);
-        // Its fields keep what they were read with.
-        drop(head);
-        Journey::of(sending, &roster, &self.pool, &self.metrics, progress).make(place).await
+        Journey::of(outgoing, &roster, &self.pool, &self.metrics, progress).make(place).await
     }
 
     fn tend(&self) {

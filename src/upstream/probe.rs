@@ -18,8 +18,8 @@ use super::converse::converse;
 use super::health::Fault;
 use super::line::Line;
 use super::options::ProbeOptions;
+use super::outgoing::{Head, Outgoing};
 use super::roster::Roster;
-use super::sending::{Head, Sending};
 use crate::drain;
 use crate::telemetry::metrics::{Probe, WorkerMetrics};
 
@@ -62,9 +62,9 @@ async fn ask(address: &Address, options: &ProbeOptions, most: Duration) -> Resul
     let headers = HeaderMap::from_iter([(header::CONNECTION, HeaderValue::from_static("close"))]);
     let uri = options.target.clone().into();
     let question = Head { method: Method::GET, uri, headers, lines: Rc::default() };
-    let mut sending = Sending::of(&question, Empty::<Bytes>::new());
-    sending.begin(&address.site.host);
-    match timeout(most, converse(&mut Line::new(stream), &mut sending)).await {
+    let mut outgoing = Outgoing::of(&question, Empty::<Bytes>::new());
+    outgoing.begin(&address.site.host);
+    match timeout(most, converse(&mut Line::new(stream), &mut outgoing)).await {
         Ok(Ok(_answer)) => Ok(()),
         Ok(Err(broken)) => Err(broken.to_string()),
         Err(_elapsed) => Err(io::Error::from(io::ErrorKind::TimedOut).to_string()),

@@ -85,7 +85,7 @@ async fn karbor(name: &'static str) -> SocketAddr {
 async fn begin(upstream: &Upstream) -> Result<Answer, Failure> {
     let (method, uri) = (Method::POST, Uri::from_static("/"));
     let head = Head { method, uri, headers: HeaderMap::new(), lines: Rc::default() };
-    upstream.send(head, Empty::<Bytes>::new(), &Still).await
+    upstream.send(Outgoing::of(&head, Empty::<Bytes>::new()), &Still).await
 }
 
 /// Who answers.

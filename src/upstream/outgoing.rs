@@ -34,9 +34,10 @@ pub struct Head {
     pub lines: Rc<[u8]>,
 }
 
-/// A request, as far as it was not written.
+/// A request on its way to Karbor, as far as it was not written. Its head is text from the beginning: of what the
+/// client's fields were read with, nothing is held.
 #[derive(Debug)]
-pub(super) struct Sending<B> {
+pub struct Outgoing<B> {
     method: Method,
     head: Vec<u8>,
     /// Of the head, what does not depend on where it goes.
@@ -53,12 +54,14 @@ pub(super) struct Sending<B> {
     is_repeatable: bool,
 }
 
-impl<B> Sending<B>
+impl<B> Outgoing<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    pub(super) fn of(head: &Head, body: B) -> Self {
+    /// A request, not sent yet.
+    #[must_use]
+    pub fn of(head: &Head, body: B) -> Self {
         let has_all = body.is_end_stream();
         let is_repeatable = has_all && matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let framing = match body.size_hint().exact() {
@@ -83,6 +86,12 @@ where
             has_all,
             is_repeatable,
         }
+    }
+
+    /// Its body.
+    #[must_use]
+    pub const fn body(&self) -> &B {
+        &self.body
     }
 
     pub(super) const fn method(&self) -> &Method {
