@@ -43,8 +43,15 @@ pub(super) struct Shared {
 /// When all is over; that the worker lives; what it is waited for with.
 pub(super) type Stage = (watch::Receiver<bool>, mpsc::Sender<()>, ReadinessGuard);
 
+/// How many times tasks go on before a worker looks at its sockets again. A request gives way twice (`upstream`), so
+/// this holds those of some eighty sockets that have become ready at once.
+const POLLS_BETWEEN_LOOKS: u32 = 256;
+
 pub(super) fn runtime() -> io::Result<LocalRuntime> {
-    Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
+    Builder::new_current_thread()
+        .enable_all()
+        .event_interval(POLLS_BETWEEN_LOOKS)
+        .build_local(LocalOptions::default())
 }
 
 pub(super) fn start_worker(

@@ -25,6 +25,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    give_way().await;
     let mut reader = AnswerReader::to(outgoing.method());
     // Why nothing more is written: what was answered before that is still to be had.
     let mut unsent = None;
@@ -48,7 +49,22 @@ where
         }
     })
     .await?;
+    give_way().await;
     Ok((head, reader))
+}
+
+/// Lets every other task that is ready go first. So what has come for all of them is read before anything is sent for
+/// one: Karbor and clients are woken once for many messages, and not for each, which costs more than to wait here.
+async fn give_way() {
+    let mut has_waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn poll_head(
