@@ -10,6 +10,7 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use tokio::time::{Instant, sleep};
 
 use super::connection::Connection;
 use super::error::{Cause, LedgerError};
@@ -87,6 +88,9 @@ pub(super) enum Use {
     Read,
 }
 
+/// Between two tries to open a file that another program is about to open or close.
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
+
 /// Opens the file of an SQLite ledger. `patience` is how long it waits for another program's lock.
 pub(super) async fn open_file(
     path: &Path,
@@ -106,8 +110,14 @@ pub(super) async fn open_file(
         Use::Write => options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full),
         Use::Read => options,
     };
-    let connection = options.connect().await.map_err(classify)?;
-    Ok(Connection::Sqlite(Box::new(connection)))
+    let end = Instant::now() + patience;
+    loop {
+        match options.connect().await.map_err(classify) {
+            // SQLite itself does not wait for whoever sets the journal's mode, or closes the file as the last.
+            Err(error) if error.is_conflict() && Instant::now() < end => sleep(BETWEEN_TRIES).await,
+            opened => return opened.map(|connection| Connection::Sqlite(Box::new(connection))),
+        }
+    }
 }
 
 /// A connection by which the schema may be brought up to date; a file is made where there is none.
