@@ -13,6 +13,9 @@ use super::line::{BODY_ROOM, HEAD_ROOM, Line};
 use super::pool::Lease;
 use crate::wire::AnswerReader;
 
+/// Parts of less than that are copied, unless they are the last.
+const CRUMB_BYTES: usize = 1024;
+
 /// What is still to come of an answer. Dropped before its end, it closes the connection.
 #[derive(Debug)]
 pub struct KarborBody {
@@ -59,6 +62,11 @@ impl KarborBody {
             polled => {
                 self.pauses = true;
                 self.release_at_end();
+                // A few bytes of many to come would keep all the memory that they were read into.
+                let is_crumb = |data: &Bytes| data.len() < CRUMB_BYTES && self.lease.is_some();
+                let polled = polled.map(|part| {
+                    part.map(|data| if is_crumb(&data) { Bytes::copy_from_slice(&data) } else { data })
+                });
                 Poll::Ready(polled)
             }
         }

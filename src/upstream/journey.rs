@@ -148,7 +148,11 @@ where
         if !self.outgoing.is_done()
             && let Some(out) = link.line().part()
         {
-            drain::spawn_cut(self.outgoing.finish(out, link.until_heard()));
+            let (heard, counted) = link.until_heard();
+            drain::spawn_cut(async move {
+                self.outgoing.finish(out, heard).await;
+                drop(counted);
+            });
         }
         let lease = Lease::new(link, self.pool.clone(), load, place);
         Answer::new(head, reader, lease, (address, began))

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf, ReadHalf, WriteHalf, split};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite, ReadBuf, ReadHalf, WriteHalf, split};
 
 use super::stream::Stream;
 
@@ -45,7 +45,7 @@ impl Line {
         (self.sent, self.has_heard) = (0, false);
     }
 
-    /// Bytes of the request that the system took.
+    /// Bytes of the request that the system took; of a write under TLS that failed, some may be among them.
     pub(super) const fn sent(&self) -> u64 {
         self.sent
     }
@@ -53,29 +53,6 @@ impl Line {
     /// Whether a byte came in answer to it.
     pub(super) const fn has_heard(&self) -> bool {
         self.has_heard
-    }
-
-    /// Writes some of `parts`, which are not all empty.
-    pub(super) fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let Way::Both(stream) = &mut self.way else { return Poll::Ready(Err(gone())) };
-        let polled = Pin::new(stream).poll_write_vectored(cx, parts);
-        if let Poll::Ready(Ok(bytes)) = &polled {
-            self.sent += *bytes as u64;
-            if *bytes == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-        }
-        polled
-    }
-
-    /// Has everything written sent.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Way::Both(stream) = &mut self.way else { return Poll::Ready(Err(gone())) };
-        Pin::new(stream).poll_flush(cx)
     }
 
     /// Reads what is there into `input`, with `room` for it. 0: nothing more will come.
@@ -113,6 +90,11 @@ impl Line {
             }
     }
 
+    /// Whether it goes both ways, and nothing that came is left.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.way, Way::Both(_)) && self.input.is_empty()
+    }
+
     /// Lets somebody else write from now on.
     pub(super) fn part(&mut self) -> Option<WriteHalf<Stream>> {
         match std::mem::replace(&mut self.way, Way::None) {
@@ -123,6 +105,44 @@ impl Line {
             }
             Way::In(_) | Way::None => None,
         }
+    }
+}
+
+/// Counts what the system took.
+impl AsyncWrite for Line {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Way::Both(stream) = &mut self.way else { return Poll::Ready(Err(gone())) };
+        let is_encrypted = matches!(stream, Stream::Tls(_));
+        let polled = Pin::new(stream).poll_write_vectored(cx, parts);
+        match &polled {
+            Poll::Ready(Ok(bytes)) => self.sent += *bytes as u64,
+            // Of what was offered some may have gone before.
+            Poll::Ready(Err(_)) if is_encrypted => self.sent += 1,
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Way::Both(stream) = &mut self.way else { return Poll::Ready(Err(gone())) };
+        Pin::new(stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Way::Both(stream) = &mut self.way else { return Poll::Ready(Err(gone())) };
+        Pin::new(stream).poll_shutdown(cx)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Leaves connections to `line`, and when it may be sent again to `journey`.
 
-use std::io::IoSlice;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -11,10 +12,9 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use http_body::Body;
-use tokio::io::{AsyncWrite, AsyncWriteExt as _, WriteHalf};
+use tokio::io::{AsyncWrite, WriteHalf};
 
 use super::failure::Broken;
-use super::line::Line;
 use super::stream::Stream;
 use crate::wire::{Framing, write_field, write_request_head};
 
@@ -118,26 +118,31 @@ where
         self.has_all && self.at == self.head.len() && !self.part.iter().any(Bytes::has_remaining)
     }
 
-    /// Writes what can be written now; ready when that was all.
-    pub(super) fn poll_send(&mut self, line: &mut Line, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+    /// Writes what can be written now; ready when that was all, and is on its way.
+    pub(super) fn poll_send(
+        &mut self,
+        out: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Broken>> {
         loop {
             // The head and the first part go together.
             let comes = self.poll_part(cx)?;
-            if self.is_done() {
-                return line.poll_flush(cx).map_err(Broken::Connection);
-            }
-            let [head, parts @ ..] = self.slices();
-            if head.is_empty() && parts.iter().all(|part| part.is_empty()) {
-                // It must not wait for what is not there yet.
-                let _flushed = line.poll_flush(cx).map_err(Broken::Connection)?;
+            let slices = self.slices();
+            let Some(first) = slices.iter().position(|part| !part.is_empty()) else {
+                // What was written must not wait for what is not there yet.
+                let flushed = Pin::new(&mut *out).poll_flush(cx).map_err(Broken::Connection)?;
+                if self.has_all {
+                    return flushed.map(Ok);
+                }
                 ready!(comes);
                 continue;
+            };
+            let last = slices.iter().rposition(|part| !part.is_empty()).unwrap_or(first);
+            let written = Pin::new(&mut *out).poll_write_vectored(cx, &slices[first..=last]);
+            match ready!(written).map_err(Broken::Connection)? {
+                0 => return Poll::Ready(Err(Broken::Connection(io::ErrorKind::WriteZero.into()))),
+                bytes => self.advance(bytes),
             }
-            let slices = [head, parts[0], parts[1], parts[2]];
-            let first = slices.iter().position(|part| !part.is_empty()).unwrap_or_default();
-            let last = slices.iter().rposition(|part| !part.is_empty()).unwrap_or_default();
-            let bytes = ready!(line.poll_send(cx, &slices[first..=last])).map_err(Broken::Connection)?;
-            self.advance(bytes);
         }
     }
 
@@ -149,19 +154,8 @@ where
             heard.await;
             tokio::time::sleep(LAST_WORDS).await;
         };
-        let rest = async {
-            while !self.is_done() {
-                let Ok(()) = std::future::poll_fn(|cx| self.poll_part(cx)).await else { return };
-                let slices = self.slices();
-                match std::future::poll_fn(|cx| Pin::new(&mut out).poll_write_vectored(cx, &slices)).await {
-                    Ok(bytes @ 1..) => self.advance(bytes),
-                    _ => return,
-                }
-            }
-            let _flushed = out.flush().await;
-        };
         tokio::select! {
-            () = rest => {}
+            _ = poll_fn(|cx| self.poll_send(&mut out, cx)) => {}
             () = patience => {}
         }
     }
@@ -234,3 +228,162 @@ where
 #[derive(Debug, thiserror::Error)]
 #[error("the body of the request has another length than it said")]
 struct BadLength;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::task::Waker;
+
+    use http_body::{Frame, SizeHint};
+
+    use super::*;
+
+    /// Parts, and where nothing is there yet.
+    struct Parts {
+        parts: VecDeque<Option<&'static str>>,
+        length: Option<u64>,
+    }
+
+    impl Body for Parts {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            match self.parts.front() {
+                Some(None) => Poll::Pending,
+                Some(Some(part)) => {
+                    let part = Bytes::from_static(part.as_bytes());
+                    self.parts.pop_front();
+                    Poll::Ready(Some(Ok(Frame::data(part))))
+                }
+                None => Poll::Ready(None),
+            }
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.parts.is_empty()
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+        }
+    }
+
+    /// Takes a few bytes at a time, and holds them back until it is flushed.
+    #[derive(Default)]
+    struct Wire {
+        held: Vec<u8>,
+        sent: Vec<u8>,
+    }
+
+    impl AsyncWrite for Wire {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let step = bytes.len().min(7);
+            self.held.extend_from_slice(&bytes[..step]);
+            Poll::Ready(Ok(step))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let held = std::mem::take(&mut self.held);
+            self.sent.extend(held);
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn outgoing(
+        method: Method,
+        parts: &[Option<&'static str>],
+        length: Option<u64>,
+        host: Option<&'static str>,
+    ) -> Outgoing<Parts> {
+        let mut headers = HeaderMap::new();
+        headers.extend(host.map(|host| (header::HOST, HeaderValue::from_static(host))));
+        let lines = b"via: x\r\n".as_slice().into();
+        let head = Head { method, uri: Uri::from_static("/a"), headers, lines };
+        Outgoing::of(&head, Parts { parts: parts.iter().copied().collect(), length })
+    }
+
+    /// What is on its way after each look at it, each as far as the one before; and how it ended.
+    fn send(mut outgoing: Outgoing<Parts>) -> (Vec<String>, Result<(), String>) {
+        outgoing.begin(&HeaderValue::from_static("endpoint"));
+        let (mut wire, mut seen) = (Wire::default(), Vec::new());
+        loop {
+            let polled = outgoing.poll_send(&mut wire, &mut Context::from_waker(Waker::noop()));
+            seen.push(String::from_utf8(std::mem::take(&mut wire.sent)).unwrap());
+            match polled {
+                Poll::Ready(Ok(())) => {
+                    assert!(outgoing.is_done());
+                    return (seen, Ok(()));
+                }
+                Poll::Ready(Err(error)) => return (seen, Err(error.to_string())),
+                Poll::Pending => assert_eq!(wire.held, b"", "held back while nothing comes"),
+            }
+            if let Some(None) = outgoing.body.parts.front() {
+                outgoing.body.parts.pop_front();
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(parts: &[Option<&'static str>], length: Option<u64>, expected: &[&str]) {
+        let (seen, ended) = send(outgoing(Method::PUT, parts, length, Some("h")));
+        assert_eq!((seen.iter().map(String::as_str).collect::<Vec<_>>(), ended), (expected.to_vec(), Ok(())));
+    }
+
+    #[test]
+    fn goes_as_far_as_there_is_something_to_send() {
+        check(&[], Some(0), &["PUT /a HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\nvia: x\r\n\r\n"]);
+        let head = "PUT /a HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\nvia: x\r\n\r\n";
+        check(&[Some("123456789")], Some(9), &[&format!("{head}123456789")]);
+        check(&[None, Some("1234"), None, Some(""), Some("56789")], Some(9), &[head, "1234", "56789"]);
+        let head = "PUT /a HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\nvia: x\r\n\r\n";
+        check(&[Some("0123456789abcdef")], None, &[&format!("{head}10\r\n0123456789abcdef\r\n0\r\n\r\n")]);
+        check(
+            &[Some("a"), None, Some("bc"), None],
+            None,
+            &[&format!("{head}1\r\na\r\n"), "2\r\nbc\r\n", "0\r\n\r\n"],
+        );
+    }
+
+    #[test]
+    fn sends_neither_more_nor_less_than_it_said() {
+        for (parts, length) in [(&[Some("123")][..], 2), (&[Some("12"), Some("3")], 2), (&[Some("1")], 2)] {
+            let (seen, ended) = send(outgoing(Method::PUT, parts, Some(length), Some("h")));
+            assert!(ended.is_err(), "{parts:?}");
+            assert!(seen.iter().all(|text| !text.contains("123")), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn names_the_endpoint_where_the_client_named_none() {
+        let (seen, _) = send(outgoing(Method::GET, &[], Some(0), None));
+        assert_eq!(seen.concat(), "GET /a HTTP/1.1\r\nvia: x\r\nhost: endpoint\r\n\r\n");
+    }
+
+    #[test]
+    fn only_what_changes_nothing_and_has_no_body_is_repeatable() {
+        for (method, parts, expected) in [
+            (Method::GET, &[][..], true),
+            (Method::HEAD, &[], true),
+            (Method::OPTIONS, &[], true),
+            (Method::GET, &[Some("x")], false),
+            (Method::DELETE, &[], false),
+            (Method::POST, &[], false),
+            (Method::PUT, &[], false),
+        ] {
+            assert_eq!(outgoing(method.clone(), parts, Some(0), None).is_repeatable(), expected, "{method}");
+        }
+    }
+}

@@ -20,7 +20,7 @@ pub(super) struct Link(Box<Parts>);
 struct Parts {
     line: Line,
     address: Rc<Address>,
-    metrics: Rc<WorkerMetrics>,
+    counted: Rc<Counted>,
     /// Since when it is idle.
     since: Instant,
     /// A request is under way that has no answer.
@@ -32,8 +32,8 @@ struct Parts {
 impl Link {
     pub(super) fn new(line: Line, address: Rc<Address>, metrics: Rc<WorkerMetrics>) -> Self {
         metrics.connection_opened(Side::Upstream);
-        let since = Instant::now();
-        Self(Box::new(Parts { line, address, metrics, since, is_asked: false, heard: None }))
+        let (counted, since) = (Rc::new(Counted(metrics)), Instant::now());
+        Self(Box::new(Parts { line, address, counted, since, is_asked: false, heard: None }))
     }
 
     pub(super) fn line(&mut self) -> &mut Line {
@@ -51,11 +51,11 @@ impl Link {
         self.0.is_asked = false;
     }
 
-    /// What resolves when its answer is over.
-    pub(super) fn until_heard(&mut self) -> impl Future<Output = ()> + 'static {
+    /// What resolves when its answer is over. It counts as open for as long as that is held, too.
+    pub(super) fn until_heard(&mut self) -> (impl Future<Output = ()> + 'static, Rc<Counted>) {
         let (heard, is_heard) = oneshot::channel();
         self.0.heard = Some(heard);
-        async { drop(is_heard.await) }
+        (async { drop(is_heard.await) }, self.0.counted.clone())
     }
 }
 
@@ -63,9 +63,18 @@ impl Drop for Parts {
     /// Whoever waits may be dropped at any time, so what was not answered is counted here: if Karbor got a part of it.
     fn drop(&mut self) {
         if self.is_asked && self.line.sent() > 0 {
-            self.metrics.upstream_unanswered();
+            self.counted.0.upstream_unanswered();
         }
-        self.metrics.connection_closed(Side::Upstream);
+    }
+}
+
+/// A connection that is open, in the metrics.
+#[derive(Debug)]
+pub(super) struct Counted(Rc<WorkerMetrics>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connection_closed(Side::Upstream);
     }
 }
 
@@ -126,7 +135,7 @@ impl Pool {
     }
 
     fn put(&self, mut link: Link) {
-        if self.most.get() == 0 || link.0.address.is_retired() {
+        if self.most.get() == 0 || !link.0.line.is_whole() || link.0.address.is_retired() {
             return;
         }
         link.0.since = Instant::now();

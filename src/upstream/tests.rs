@@ -1,10 +1,13 @@
 //! A worker's way to Karbor as its configuration changes.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Method, Uri};
+use http_body::Frame;
 use http_body_util::{BodyExt as _, Empty};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -204,5 +207,78 @@ fn the_state_of_each_endpoint_is_told() {
         assert_eq!((unix.endpoint.as_str(), unix.addresses.len()), ("unix:/run/nobody.sock", 1));
         end(answer).await.unwrap();
         assert_eq!(upstream.states()[0].addresses[0].requests, 0);
+    });
+}
+
+/// A body of which one part is there, and which ends when it is told to.
+struct Slow {
+    part: Option<Bytes>,
+    ended: tokio::sync::oneshot::Receiver<()>,
+}
+
+impl Body for Slow {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.part.take() {
+            Some(part) => Poll::Ready(Some(Ok(Frame::data(part)))),
+            None => Pin::new(&mut self.ended).poll(cx).map(|_told| None),
+        }
+    }
+}
+
+fn open(hub: &MetricsHub) -> String {
+    let start = "karbor_admission_connections{side=\"upstream\"} ";
+    hub.encode().lines().find_map(|line| line.strip_prefix(start)).unwrap().to_owned()
+}
+
+#[test]
+fn a_connection_counts_for_as_long_as_a_request_is_sent_on_it() {
+    run(async {
+        let one = karbor("one").await;
+        let hub = hub();
+        let upstream = upstream(&hub, &[one]);
+        let (end_it, ended) = tokio::sync::oneshot::channel();
+        let head = Head {
+            method: Method::POST,
+            uri: Uri::from_static("/"),
+            headers: HeaderMap::new(),
+            lines: Rc::default(),
+        };
+        let body = Slow { part: Some(Bytes::from_static(b"begun")), ended };
+        let answer = upstream.send(Outgoing::of(&head, body), &Still).await.unwrap();
+        assert_eq!(end(answer).await.unwrap(), "one");
+        assert_eq!(open(&hub), "1", "its answer is over, and it is not");
+        assert_eq!(upstream.states()[0].addresses[0].requests, 0);
+        end_it.send(()).unwrap();
+        while open(&hub) != "0" {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask(&upstream).await.unwrap(), "one");
+        assert_eq!(opened(&hub), "2", "another connection");
+    });
+}
+
+/// A part of a read holds all of the memory that was read into.
+#[test]
+fn crumbs_of_an_answer_hold_no_more_than_themselves() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drain::spawn_cut(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncrumb").await.unwrap();
+            let _left = stream.read(&mut [0; 4096]).await;
+            std::future::pending::<()>().await;
+        });
+        let upstream = upstream(&hub(), &[address]);
+        let (_, mut body) = begin(&upstream).await.unwrap().into_parts();
+        let crumb = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(crumb, "crumb");
+        assert!(crumb.is_unique());
     });
 }

@@ -215,7 +215,7 @@ impl AnswerReader {
         if lengths.next().is_some() || codings.next().is_some() {
             return Err(BadAnswer::Framing);
         }
-        self.keeps = status != StatusCode::SWITCHING_PROTOCOLS && keeps_open(is_1_1, headers);
+        self.keeps = keeps_open(is_1_1, headers) && !says_too_much(status, headers);
         Ok(place)
     }
 }
@@ -232,7 +232,8 @@ fn head_bytes(input: &[u8]) -> Result<Option<usize>, BadAnswer> {
     if end.unwrap_or(input.len()) > HEAD_BYTES {
         return Err(BadAnswer::TooLong);
     }
-    if end.is_none() && memmem::find(input, b"\n\n").is_some() {
+    let ends_otherwise = || [&b"\n\n"[..], b"\n\r\n"].iter().any(|end| memmem::find(input, end).is_some());
+    if end.is_none() && ends_otherwise() {
         return Err(BadAnswer::Head(httparse::Error::NewLine));
     }
     Ok(end)
@@ -255,6 +256,15 @@ fn has_no_body(status: StatusCode) -> bool {
     status == StatusCode::SWITCHING_PROTOCOLS
         || status == StatusCode::NO_CONTENT
         || status == StatusCode::NOT_MODIFIED
+}
+
+/// Whether bytes may follow that are no answer: a body that must not be, or another protocol.
+fn says_too_much(status: StatusCode, headers: &HeaderMap) -> bool {
+    let names_body = || {
+        headers.contains_key(header::TRANSFER_ENCODING)
+            || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
+    };
+    status == StatusCode::SWITCHING_PROTOCOLS || (status == StatusCode::NO_CONTENT && names_body())
 }
 
 /// Whether the connection stays open: in HTTP/1.1 unless `close` is said, in HTTP/1.0 only if `keep-alive` is.
