@@ -2,7 +2,7 @@
 //!
 //! RFC 9112. Strict about where an answer ends, because the next one on the connection begins there: one
 //! `Content-Length`, or one `Transfer-Encoding` that is `chunked`, never both; neither is a body up to the end of the
-//! connection. Lines are told apart by `httparse`, as by hyper. Leaves reading and waiting to `upstream`.
+//! connection. Lines end in CRLF, and are read by `httparse`, as by hyper. Leaves reading and waiting to `upstream`.
 
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -10,7 +10,6 @@ use std::mem::MaybeUninit;
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use memchr::memmem;
 
 use super::chunked::{Chunked, Piece};
 use super::head::{read_length, trim};
@@ -105,7 +104,7 @@ impl AnswerReader {
                 Ok(httparse::Status::Complete(end)) if end == bytes => {}
                 Err(httparse::Error::TooManyHeaders) => return Err(BadAnswer::TooLong),
                 Err(error) => return Err(BadAnswer::Head(error)),
-                // Lines that end in LF alone: where it ends depends on who reads it.
+                // Two readers of lines, two ends.
                 Ok(_) => return Err(BadAnswer::Head(httparse::Error::NewLine)),
             }
             let status = read.code.and_then(|code| StatusCode::from_u16(code).ok());
@@ -228,15 +227,19 @@ fn head_bytes(input: &[u8]) -> Result<Option<usize>, BadAnswer> {
     if input[..start] != START[..start] {
         return Err(BadAnswer::Head(httparse::Error::Version));
     }
-    let end = memmem::find(input, b"\r\n\r\n").map(|at| at + 4);
-    if end.unwrap_or(input.len()) > HEAD_BYTES {
-        return Err(BadAnswer::TooLong);
+    let within = &input[..input.len().min(HEAD_BYTES)];
+    let mut line = 0;
+    for end in memchr::memchr_iter(b'\n', within) {
+        // Another reader may end this line, or the head, elsewhere.
+        if !within[line..end].ends_with(b"\r") {
+            return Err(BadAnswer::Head(httparse::Error::NewLine));
+        }
+        if end == line + 1 {
+            return Ok(Some(end + 1));
+        }
+        line = end + 1;
     }
-    let ends_otherwise = || [&b"\n\n"[..], b"\n\r\n"].iter().any(|end| memmem::find(input, end).is_some());
-    if end.is_none() && ends_otherwise() {
-        return Err(BadAnswer::Head(httparse::Error::NewLine));
-    }
-    Ok(end)
+    if input.len() > HEAD_BYTES { Err(BadAnswer::TooLong) } else { Ok(None) }
 }
 
 /// The fields, their values as parts of `text`.
