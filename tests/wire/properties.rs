@@ -74,7 +74,7 @@ fn limits() -> impl Strategy<Value = HeadLimits> {
     prop_oneof![Just(LIMITS), small]
 }
 
-fn cut<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
+pub(crate) fn cut<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     let mut ends: Vec<usize> =
         cuts.iter().map(|cut| cut.index(bytes.len() + 1)).chain([bytes.len()]).collect();
     ends.sort_unstable();
