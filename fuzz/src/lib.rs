@@ -13,6 +13,7 @@ pub mod head;
 pub mod headers;
 mod json;
 mod judge;
+pub mod karbor_answer;
 mod render;
 pub mod target;
 pub mod update_body;

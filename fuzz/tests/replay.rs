@@ -48,6 +48,11 @@ fn answers() {
 }
 
 #[test]
+fn karbor_answers() {
+    replay("karbor_answer", fuzz::karbor_answer::check);
+}
+
+#[test]
 fn filters() {
     replay("filter", fuzz::filter::check);
 }
