@@ -17,7 +17,7 @@ use super::{AnswerBody, Proxy, RequestBody, headers, request_id, respond};
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::Exchange;
 use crate::telemetry::metrics::{Direction, Side};
-use crate::upstream::{Answer, Broken, Failure, Head, KarborBody, Outgoing};
+use crate::upstream::{Answer, Failure, Head, KarborBody, Outgoing};
 use crate::wire::Refusal;
 
 /// A request whose body goes on as it comes.
@@ -172,12 +172,12 @@ pub(super) fn fail(
 }
 
 fn client_broke_off(failure: &Failure) -> bool {
-    matches!(failure, Failure::Exchange { source: source @ Broken::Request(_), .. } if broke_off(source))
+    matches!(failure, Failure::Exchange { source, .. } if broke_off(source))
 }
 
 fn refusal_behind(failure: &Failure) -> Option<Refusal> {
     match failure {
-        Failure::Exchange { source: source @ Broken::Request(_), .. } => refusal_in(source),
+        Failure::Exchange { source, .. } => refusal_in(source),
         _ => None,
     }
 }

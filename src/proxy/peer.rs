@@ -10,7 +10,7 @@ use super::ours::Ours;
 use super::{AddressRange, TrustedPeer};
 use crate::server::Stay;
 use crate::telemetry::exchange::Client;
-use crate::telemetry::metrics::{Side, WorkerMetrics};
+use crate::telemetry::metrics::{OpenConnection, Side, WorkerMetrics};
 use crate::wire::Origin;
 
 /// A client's connection.
@@ -25,7 +25,7 @@ pub struct Peer {
     /// Which of the front's proxies said so.
     pub(super) generation: Cell<u64>,
     last: RefCell<Option<Last>>,
-    counted: Rc<Counted>,
+    counted: Rc<OpenConnection>,
 }
 
 /// The last `Host` that a client named, and what was made of it.
@@ -37,16 +37,6 @@ struct Last {
     lines: Rc<[u8]>,
 }
 
-/// A connection that is open, in the metrics.
-#[derive(Debug)]
-struct Counted(Rc<WorkerMetrics>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.connection_closed(Side::Downstream);
-    }
-}
-
 impl Peer {
     /// A connection that was just accepted.
     pub(super) fn new(
@@ -55,14 +45,13 @@ impl Peer {
         trusted: &[TrustedPeer],
         metrics: Rc<WorkerMetrics>,
     ) -> Self {
-        metrics.connection_opened(Side::Downstream);
         Self {
             stay,
             trusted: Cell::new(is_among(client.origin, trusted)),
             generation: Cell::default(),
             client,
             last: RefCell::new(None),
-            counted: Rc::new(Counted(metrics)),
+            counted: Rc::new(OpenConnection::begin(metrics, Side::Downstream)),
         }
     }
 

@@ -27,26 +27,21 @@ where
 {
     give_way().await;
     let mut reader = AnswerReader::to(outgoing.method());
-    // Why nothing more is written: what was answered before that is still to be had.
-    let mut unsent = None;
-    let mut is_sent = false;
+    let mut sends = true;
+    // Why it does not any more, where that was too early: what was answered before is still to be had.
+    let mut cause = None;
     let head = poll_fn(|cx| {
-        if !is_sent && unsent.is_none() {
+        if sends {
             match outgoing.poll_send(line, cx) {
-                Poll::Ready(Ok(())) => is_sent = true,
-                Poll::Ready(Err(error @ Broken::Connection(_))) if line.sent() > 0 => unsent = Some(error),
+                Poll::Ready(Ok(())) => sends = false,
+                Poll::Ready(Err(error @ Broken::Connection(_))) if line.sent() > 0 => {
+                    (sends, cause) = (false, Some(error));
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {}
             }
         }
-        let polled = poll_head(line, &mut reader, cx);
-        match (polled, unsent.take()) {
-            (Poll::Ready(Err(_)), Some(cause)) => Poll::Ready(Err(cause)),
-            (polled, cause) => {
-                unsent = cause;
-                polled
-            }
-        }
+        poll_head(line, &mut reader, cx).map_err(|error| cause.take().unwrap_or(error))
     })
     .await?;
     give_way().await;

@@ -96,10 +96,11 @@ where
     /// At one address: on its kept connections, and then on a new one.
     async fn at(&mut self, load: Load, on_trial: bool, place: Place) -> Outcome {
         let address = load.address().clone();
+        let Self { roster, metrics, progress, .. } = *self;
+        let attempt = Attempt { roster, metrics, progress, load: &load, on_trial };
         while !self.only_new {
             let now = Instant::now();
             let Some(link) = self.pool.take(&address, now) else { break };
-            let attempt = attempt(self.roster, self.metrics, self.progress, &load, on_trial);
             match attempt.make(link, &mut self.outgoing, now).await {
                 Ok(answered) => return Outcome::Answered(answered, load, place),
                 Err((_, Rest::Whole)) => {}
@@ -121,7 +122,6 @@ where
             }
         };
         address.connected(on_trial);
-        let attempt = attempt(self.roster, self.metrics, self.progress, &load, on_trial);
         match attempt.make(link, &mut self.outgoing, Instant::now()).await {
             Ok(answered) => Outcome::Answered(answered, load, place),
             Err((failure, rest)) => {
@@ -157,14 +157,4 @@ where
         let lease = Lease::new(link, self.pool.clone(), load, place);
         Answer::new(head, reader, lease, (address, began))
     }
-}
-
-fn attempt<'a, P>(
-    roster: &'a Roster,
-    metrics: &'a WorkerMetrics,
-    progress: &'a P,
-    load: &'a Load,
-    on_trial: bool,
-) -> Attempt<'a, P> {
-    Attempt { roster, metrics, progress, load, on_trial }
 }

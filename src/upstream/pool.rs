@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::address::{Address, Load};
 use super::line::Line;
 use super::queue::Place;
-use crate::telemetry::metrics::{Side, WorkerMetrics};
+use crate::telemetry::metrics::{OpenConnection, Side, WorkerMetrics};
 
 /// A connection to an address. In a box, because it is moved often, and large.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Link(Box<Parts>);
 struct Parts {
     line: Line,
     address: Rc<Address>,
-    counted: Rc<Counted>,
+    counted: Rc<OpenConnection>,
     /// Since when it is idle.
     since: Instant,
     /// A request is under way that has no answer.
@@ -31,8 +31,7 @@ struct Parts {
 
 impl Link {
     pub(super) fn new(line: Line, address: Rc<Address>, metrics: Rc<WorkerMetrics>) -> Self {
-        metrics.connection_opened(Side::Upstream);
-        let (counted, since) = (Rc::new(Counted(metrics)), Instant::now());
+        let (counted, since) = (OpenConnection::begin(metrics, Side::Upstream).into(), Instant::now());
         Self(Box::new(Parts { line, address, counted, since, is_asked: false, heard: None }))
     }
 
@@ -52,7 +51,7 @@ impl Link {
     }
 
     /// What resolves when its answer is over. It counts as open for as long as that is held, too.
-    pub(super) fn until_heard(&mut self) -> (impl Future<Output = ()> + 'static, Rc<Counted>) {
+    pub(super) fn until_heard(&mut self) -> (impl Future<Output = ()> + 'static, Rc<OpenConnection>) {
         let (heard, is_heard) = oneshot::channel();
         self.0.heard = Some(heard);
         (async { drop(is_heard.await) }, self.0.counted.clone())
@@ -63,18 +62,8 @@ impl Drop for Parts {
     /// Whoever waits may be dropped at any time, so what was not answered is counted here: if Karbor got a part of it.
     fn drop(&mut self) {
         if self.is_asked && self.line.sent() > 0 {
-            self.counted.0.upstream_unanswered();
+            self.counted.metrics().upstream_unanswered();
         }
-    }
-}
-
-/// A connection that is open, in the metrics.
-#[derive(Debug)]
-pub(super) struct Counted(Rc<WorkerMetrics>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.connection_closed(Side::Upstream);
     }
 }
 

@@ -101,10 +101,18 @@ async fn end(answer: Answer) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
+/// The value of a metric of connections to Karbor.
+fn connections(hub: &MetricsHub, name: &str) -> String {
+    let start = format!("karbor_admission_{name}{{side=\"upstream\"}} ");
+    hub.encode().lines().find_map(|line| line.strip_prefix(&*start)).unwrap().to_owned()
+}
+
 fn opened(hub: &MetricsHub) -> String {
-    let text = hub.encode();
-    let start = "karbor_admission_connections_total{side=\"upstream\"} ";
-    text.lines().find_map(|line| line.strip_prefix(start)).unwrap().to_owned()
+    connections(hub, "connections_total")
+}
+
+fn open(hub: &MetricsHub) -> String {
+    connections(hub, "connections")
 }
 
 #[test]
@@ -229,11 +237,6 @@ impl Body for Slow {
             None => Pin::new(&mut self.ended).poll(cx).map(|_told| None),
         }
     }
-}
-
-fn open(hub: &MetricsHub) -> String {
-    let start = "karbor_admission_connections{side=\"upstream\"} ";
-    hub.encode().lines().find_map(|line| line.strip_prefix(start)).unwrap().to_owned()
 }
 
 #[test]

@@ -2,13 +2,12 @@
 //!
 //! Leaves `Host`, where there is none, and the empty line to `upstream`, which knows where the request goes.
 
+use std::io::Write as _;
+
 use http::header::{self, HeaderMap};
 use http::{Method, Uri};
 
 use super::head::Framing;
-
-/// Digits of the largest length.
-const DIGITS: usize = 20;
 
 /// Appends the head of a request in origin form to `out`, up to the last field. Framing is `framing`, whatever the
 /// fields say; none without a body.
@@ -30,8 +29,8 @@ pub fn write_request_head(
     }
     match framing {
         Some(Framing::Length(length)) => {
-            let mut digits = [0; DIGITS];
-            write_field("content-length", decimal(length, &mut digits), out);
+            // It takes all that is written.
+            let _written = write!(out, "content-length: {length}\r\n");
         }
         Some(Framing::Chunked) => write_field("transfer-encoding", b"chunked", out),
         None => {}
@@ -42,18 +41,6 @@ pub fn write_request_head(
 pub fn write_field(name: &str, value: &[u8], out: &mut Vec<u8>) {
     for part in [name.as_bytes(), b": ", value, b"\r\n"] {
         out.extend_from_slice(part);
-    }
-}
-
-fn decimal(mut number: u64, digits: &mut [u8; DIGITS]) -> &[u8] {
-    let mut at = DIGITS;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[at..];
-        }
     }
 }
 

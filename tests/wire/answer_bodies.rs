@@ -5,6 +5,7 @@ use http::Method;
 use karbor_admission::wire::{AnswerReader, BadAnswer};
 
 use crate::received::{receive, receive_either_way};
+use crate::support::MALFORMED_CHUNKS;
 
 /// Another answer, or whatever comes behind.
 const NEXT: &str = "HTTP/1.1 404 x\r\n\r\n";
@@ -236,42 +237,7 @@ fn reads_chunks() {
 
 #[test]
 fn refuses_malformed_chunks() {
-    for body in [
-        "\r",
-        "\n",
-        ";",
-        " ",
-        "g",
-        "-",
-        "+",
-        "0x",
-        "5 ",
-        "5\t",
-        "5\n",
-        "5\rx",
-        "5,",
-        "5\0",
-        "1\r\nab",
-        "1\r\na\n",
-        "1\r\na\rx",
-        "1\r\na\r\n\r",
-        "1\r\na\r\n ",
-        "5;\n",
-        "5;\0",
-        "5;\u{7f}",
-        "5;a\rb",
-        "0\r\n\n",
-        "0\r\n\r\r",
-        "0\r\n\rx",
-        "0\r\n ",
-        "0\r\n:",
-        "0\r\nX ",
-        "0\r\nX\r",
-        "0\r\nX: \n",
-        "0\r\nX: y\r\n ",
-        "0000000000000000",
-        "fffffffffffffffF",
-    ] {
+    for body in MALFORMED_CHUNKS {
         check_bad_chunks(body);
         check_bad_chunks(&format!("2\r\nab\r\n{body}"));
     }

@@ -1,10 +1,57 @@
-//! Limits and streams to try requests on.
+//! Limits and streams to try requests on, and chunks that neither they nor answers may have.
 
 use karbor_admission::wire::{Head, HeadLimits, Look, Refusal, Refused, RequestStream, read_head};
 
 /// As shipped.
 pub(crate) const LIMITS: HeadLimits =
     HeadLimits { request_line_bytes: 8192, head_bytes: 65_536, fields: 100 };
+
+/// Chunks of which the last byte must not stand where it does.
+pub(crate) const MALFORMED_CHUNKS: &[&str] = &[
+    "\r",
+    "\n",
+    ";",
+    " ",
+    "g",
+    "-",
+    "+",
+    "\"",
+    "0x",
+    "5 ",
+    "5\t",
+    "5_",
+    "5\n",
+    "5\rx",
+    "5\r\r",
+    "5,",
+    "5\0",
+    "1\r\nab",
+    "1\r\na\n",
+    "1\r\na\rx",
+    "1\r\na\r\n\r",
+    "1\r\na\r\n ",
+    "5;\n",
+    "5;\0",
+    "5;\u{7f}",
+    "5;a\rb",
+    "0\r\n\n",
+    "0\r\n\r\r",
+    "0\r\n\r\0",
+    "0\r\n ",
+    "0\r\n\t",
+    "0\r\n:",
+    "0\r\nX ",
+    "0\r\nX\r",
+    "0\r\nX\n",
+    "0\r\nX: \n",
+    "0\r\nX: \0",
+    "0\r\nX: y\rz",
+    "0\r\nX: y\r\n ",
+    "0\r\nX@",
+    "0\r\n\rx",
+    "0000000000000000",
+    "fffffffffffffffF",
+];
 
 pub(crate) fn read(head: &[u8]) -> Result<Option<Head>, Refusal> {
     read_head(head, &LIMITS)

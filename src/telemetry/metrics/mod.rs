@@ -3,6 +3,7 @@
 //! Each worker counts in cells of its own ([`WorkerMetrics`]); the [`MetricsHub`] adds them up when it is
 //! scraped. Names stand in `family`, closed label values in `label`. Leaves serving the text to `admin`.
 
+mod connection;
 mod family;
 mod glance;
 mod in_force;
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, Registry};
 
+pub use connection::OpenConnection;
 pub use family::{FAMILIES, Family, Kind};
 pub use glance::{Endpoint, Glance, Tally};
 use in_force::{InForce, quotas};
