@@ -12,7 +12,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::OtlpOptions;
 use super::encode::encode;
@@ -118,37 +118,59 @@ enum Outcome {
     Failed(String),
 }
 
+/// The order to end, with the time until which there is.
+struct End(watch::Receiver<Option<Instant>>);
+
+impl End {
+    /// Until it is given. At once where nobody is left to give it: then nobody waits, either.
+    async fn given(&mut self) -> Instant {
+        let order = self.0.wait_for(Option::is_some).await;
+        order.ok().and_then(|order| *order).unwrap_or_else(Instant::now)
+    }
+
+    fn is_given(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
+    /// Waits so long, but not beyond the order.
+    async fn pause(&mut self, time: Duration) {
+        let _over_or_given = timeout(time, self.given()).await;
+    }
+}
+
 impl Export {
-    async fn live(mut self, mut ordered: watch::Receiver<Option<Instant>>) {
-        let deadline = tokio::select! {
-            () = self.work() => return,
-            order = ordered.wait_for(Option::is_some) => order.ok().and_then(|order| *order),
-        };
+    async fn live(mut self, ordered: watch::Receiver<Option<Instant>>) {
+        let mut end = End(ordered.clone());
+        let late = async move { sleep_until(End(ordered).given().await).await };
+        tokio::select! {
+            () = self.work(&mut end) => return,
+            () = late => {}
+        }
         self.spans.close();
-        // Without a deadline nobody waits.
-        let _late = timeout_at(deadline.unwrap_or_else(Instant::now), self.finish()).await;
         while self.fill() {
             self.lose(SpanDrop::Closed);
         }
     }
 
-    /// Until nobody is left to record spans.
-    async fn work(&mut self) {
-        while let Some(span) = self.spans.recv().await {
-            self.batch.push(span);
+    /// Until nobody is left to record spans, or the order is given and what is left was sent. What is on its way
+    /// when the order comes is waited for: sent again, the collector would have it twice.
+    async fn work(&mut self, end: &mut End) {
+        loop {
+            tokio::select! {
+                span = self.spans.recv() => match span {
+                    Some(span) => self.batch.push(span),
+                    None => return,
+                },
+                _ = end.given(), if !self.spans.is_closed() => {
+                    self.spans.close();
+                    continue;
+                }
+            }
             if self.spans.len() < BATCH_SPANS {
-                sleep(GATHERING).await;
+                end.pause(GATHERING).await;
             }
             self.fill();
-            self.deliver().await;
-        }
-    }
-
-    /// What is left, each batch once.
-    async fn finish(&mut self) {
-        while self.fill() {
-            let outcome = self.post().await;
-            self.settle(outcome);
+            self.deliver(end).await;
         }
     }
 
@@ -162,13 +184,14 @@ impl Export {
         !self.batch.is_empty()
     }
 
-    async fn deliver(&mut self) {
+    /// Sends the batch, and again after a pause where that may help; once more at most after the order to end.
+    async fn deliver(&mut self, end: &mut End) {
         for pause in PAUSES {
             match self.post().await {
-                Outcome::Failed(why) => self.complain(&why),
+                Outcome::Failed(why) if !end.is_given() => self.complain(&why),
                 outcome => return self.settle(outcome),
             }
-            sleep(pause).await;
+            end.pause(pause).await;
         }
         let outcome = self.post().await;
         self.settle(outcome);
@@ -250,7 +273,67 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::time::SystemTime;
+
+    use http::uri::PathAndQuery;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::yield_now;
+
     use super::*;
+    use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
+    use crate::wire::{SpanId, TraceId, TraceParent};
+
+    fn span() -> Span {
+        Span {
+            context: TraceParent::root(TraceId::of(1).unwrap(), SpanId::of(1).unwrap()),
+            parent: None,
+            name: "GET".into(),
+            started: SystemTime::UNIX_EPOCH,
+            duration: Duration::from_millis(1),
+            attributes: Vec::new(),
+            failed: false,
+            error: None,
+        }
+    }
+
+    fn export(address: SocketAddr, spans: mpsc::Receiver<Span>, counters: SpanCounters) -> Export {
+        let options = OtlpOptions {
+            endpoint: address.into(),
+            target: PathAndQuery::from_static("/v1/traces"),
+            authorities: None,
+            ratio: 1.0,
+            queue_spans: 8,
+        };
+        Export { options, tls: None, spans, batch: Vec::new(), counters, complained: None }
+    }
+
+    #[tokio::test]
+    async fn what_is_on_its_way_at_the_end_is_sent_once() {
+        let metrics = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
+        let hub = MetricsHub::new(&metrics, &BuildInfo::CURRENT).unwrap();
+        let collector = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (queue, spans) = mpsc::channel(8);
+        let (end, ordered) = watch::channel(None);
+        let export = export(collector.local_addr().unwrap(), spans, hub.span_counters());
+        queue.try_send(span()).unwrap();
+        let course = async {
+            let (mut first, _) = collector.accept().await.unwrap();
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"}") {
+                first.read_buf(&mut seen).await.unwrap();
+            }
+            end.send_replace(Some(Instant::now() + PATIENCE.in_all));
+            for _ in 0..64 {
+                yield_now().await;
+            }
+            first.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+        };
+        tokio::join!(export.live(ordered), course);
+        let text = hub.encode();
+        assert!(text.contains("karbor_admission_spans_total 1\n"), "{text}");
+    }
 
     #[test]
     fn reads_how_many_spans_were_not_taken() {
