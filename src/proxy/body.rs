@@ -239,12 +239,16 @@ pub struct AnswerBody {
 #[derive(Debug)]
 enum Content {
     Whole(Option<Bytes>),
-    Stream {
-        /// What was read before it was decided to stream.
-        prefix: Option<Bytes>,
-        incoming: KarborBody,
-        patience: Patience,
-    },
+    Stream(Box<KarborStream>),
+}
+
+/// Karbor's body on its way to the client.
+#[derive(Debug)]
+struct KarborStream {
+    /// What was read before it was decided to stream.
+    prefix: Option<Bytes>,
+    incoming: KarborBody,
+    patience: Patience,
 }
 
 impl AnswerBody {
@@ -262,21 +266,27 @@ impl AnswerBody {
     /// Karbor's body as it comes, after what was read of it.
     pub(super) fn stream(
         prefix: Bytes,
-        incoming: KarborBody,
+        mut incoming: KarborBody,
         most: Duration,
         exchange: Box<Exchange>,
     ) -> Self {
+        if prefix.is_empty()
+            && let Some(bytes) = incoming.take_whole()
+        {
+            return Self::whole(bytes, exchange);
+        }
         // Karbor may be as slow as it likes, if it goes on.
         let patience = Patience::new(Pace { stall_timeout: most, bytes_a_second: 0 });
         let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
-        Self { content: Content::Stream { prefix, incoming, patience }, exchange: Some(exchange) }
+        let stream = KarborStream { prefix, incoming, patience };
+        Self { content: Content::Stream(Box::new(stream)), exchange: Some(exchange) }
     }
 
     /// Leaves out the bytes of an answer to a HEAD: nobody will ask for them. Their number.
     pub(super) fn leave_out(&mut self) -> Option<usize> {
         match &mut self.content {
             Content::Whole(bytes) => bytes.take().map(|bytes| bytes.len()),
-            Content::Stream { .. } => None,
+            Content::Stream(_) => None,
         }
     }
 
@@ -305,9 +315,9 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let polled = match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
-            Content::Stream { prefix, incoming, patience } => match prefix.take() {
+            Content::Stream(stream) => match stream.prefix.take() {
                 Some(prefix) => Poll::Ready(Some(Ok(prefix))),
-                None => poll_incoming(incoming, patience, cx),
+                None => poll_incoming(&mut stream.incoming, &mut stream.patience, cx),
             },
         };
         match &polled {
@@ -330,16 +340,16 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(bytes) => bytes.is_none(),
-            Content::Stream { prefix, incoming, .. } => prefix.is_none() && incoming.is_end_stream(),
+            Content::Stream(stream) => stream.prefix.is_none() && stream.incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Content::Stream { prefix, incoming, .. } => {
-                let ahead = prefix.as_ref().map_or(0, Bytes::len) as u64;
-                let rest = incoming.size_hint().exact();
+            Content::Stream(stream) => {
+                let ahead = stream.prefix.as_ref().map_or(0, Bytes::len) as u64;
+                let rest = stream.incoming.size_hint().exact();
                 rest.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(ahead + rest))
             }
         }

@@ -27,7 +27,7 @@ pub(super) fn outgoing(
     parts: Parts,
     target: Target,
     body: Incoming,
-) -> Outgoing<RequestBody> {
+) -> Box<Outgoing<RequestBody>> {
     Outgoing::of(&head(proxy, peer, parts, target), body_of(proxy, body))
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn pass(
     proxy: &Proxy,
     mut exchange: Box<Exchange>,
     caller: Caller,
-    request: Outgoing<RequestBody>,
+    request: Box<Outgoing<RequestBody>>,
 ) -> Response<AnswerBody> {
     exchange.dispatched();
     match send(proxy, request).await {
@@ -72,7 +72,7 @@ fn body_of(proxy: &Proxy, body: Incoming) -> RequestBody {
 /// in its future once more.
 pub(super) fn send(
     proxy: &Proxy,
-    request: Outgoing<RequestBody>,
+    request: Box<Outgoing<RequestBody>>,
 ) -> impl Future<Output = Result<Answer, Failure>> {
     if let RequestBody::Whole(Some(bytes)) = request.body() {
         proxy.desk.metrics.body_bytes(Side::Upstream, Direction::Sent, bytes.len() as u64);

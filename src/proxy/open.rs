@@ -112,10 +112,9 @@ pub(super) struct Opened {
     pub(super) task: Task,
 }
 
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and a box would cost it")]
 pub(super) enum Task {
     /// Sending it on, and its answer back, as they are.
-    Pass(Caller, Outgoing<RequestBody>),
+    Pass(Caller, Box<Outgoing<RequestBody>>),
     Refuse(Refusal, String),
     Tend(Box<Given>, Box<(Care, Target)>),
     Create(Box<Given>, Box<(Creation, Case)>),

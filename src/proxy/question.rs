@@ -25,7 +25,7 @@ const NOT_ASKED: [HeaderName; 11] = [
 pub(super) const UNREADABLE: [HeaderName; 3] = [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE];
 
 /// A GET of `uri`, with the fields of a request on its way to Karbor.
-pub(super) fn question(request: &Head, uri: Uri) -> Outgoing<RequestBody> {
+pub(super) fn question(request: &Head, uri: Uri) -> Box<Outgoing<RequestBody>> {
     let mut headers = request.headers.clone();
     for name in NOT_ASKED {
         headers.remove(name);

@@ -5,7 +5,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
 use super::failure::Broken;
@@ -16,9 +16,20 @@ use crate::wire::AnswerReader;
 /// Parts of less than that are copied, unless they are the last.
 const CRUMB_BYTES: usize = 1024;
 
+/// The body of an answer. Small, because it is moved often.
+#[derive(Debug)]
+pub struct KarborBody(Content);
+
+#[derive(Debug)]
+enum Content {
+    /// All of it came with the head. None once it was taken.
+    Whole(Option<Bytes>),
+    Coming(Box<Coming>),
+}
+
 /// What is still to come of an answer. Dropped before its end, it closes the connection.
 #[derive(Debug)]
-pub struct KarborBody {
+struct Coming {
     reader: AnswerReader,
     /// None from its end on.
     lease: Option<Lease>,
@@ -29,13 +40,41 @@ pub struct KarborBody {
 }
 
 impl KarborBody {
-    pub(super) fn new(reader: AnswerReader, lease: Lease) -> Self {
-        let mut body = Self { reader, lease: Some(lease), broken: None, pauses: false };
-        body.release_at_end();
-        body
+    pub(super) fn new(mut reader: AnswerReader, mut lease: Lease) -> Self {
+        match whole(&mut reader, &mut lease.line().input) {
+            // Nobody need wait for the client to have the connection back.
+            Some(bytes) => {
+                lease.give_back(reader.leaves_it_open());
+                Self(Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())))
+            }
+            None => Self(Content::Coming(Box::new(Coming {
+                reader,
+                lease: Some(lease),
+                broken: None,
+                pauses: false,
+            }))),
+        }
     }
 
-    /// Where the whole of it came with its head, nobody need wait for the client to have the connection back.
+    /// All of it, where that is there.
+    pub fn take_whole(&mut self) -> Option<Bytes> {
+        match &mut self.0 {
+            Content::Whole(bytes) => Some(bytes.take().unwrap_or_default()),
+            Content::Coming(_) => None,
+        }
+    }
+}
+
+/// The whole body, where nothing of it is missing in `input`.
+fn whole(reader: &mut AnswerReader, input: &mut BytesMut) -> Option<Bytes> {
+    match reader.left()? {
+        0 => Some(Bytes::new()),
+        left if left <= input.len() as u64 => reader.data(input).ok()?,
+        _ => None,
+    }
+}
+
+impl Coming {
     fn release_at_end(&mut self) {
         if self.reader.is_ended()
             && let Some(lease) = self.lease.take()
@@ -109,14 +148,24 @@ impl Body for KarborBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        self.poll_data(cx).map_ok(Frame::data)
+        match &mut self.0 {
+            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Coming(coming) => coming.poll_data(cx).map_ok(Frame::data),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.lease.is_none() && self.broken.is_none()
+        match &self.0 {
+            Content::Whole(bytes) => bytes.is_none(),
+            Content::Coming(coming) => coming.lease.is_none() && coming.broken.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.reader.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+        let left = match &self.0 {
+            Content::Whole(bytes) => Some(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Content::Coming(coming) => coming.reader.left(),
+        };
+        left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

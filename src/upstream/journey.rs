@@ -25,7 +25,7 @@ use crate::telemetry::metrics::{Move, WorkerMetrics};
 const MOST_ADDRESSES: usize = 5;
 
 pub(super) struct Journey<'a, B, P> {
-    outgoing: Outgoing<B>,
+    outgoing: Box<Outgoing<B>>,
     roster: &'a Roster,
     pool: &'a Rc<Pool>,
     metrics: &'a Rc<WorkerMetrics>,
@@ -50,7 +50,7 @@ where
     P: Progress,
 {
     pub(super) const fn of(
-        outgoing: Outgoing<B>,
+        outgoing: Box<Outgoing<B>>,
         roster: &'a Roster,
         pool: &'a Rc<Pool>,
         metrics: &'a Rc<WorkerMetrics>,

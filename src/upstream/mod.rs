@@ -187,7 +187,11 @@ impl Upstream {
     ///
     /// # Errors
     /// [`Failure::was_sent`] says whether Karbor may have seen the request.
-    pub async fn send<B>(&self, outgoing: Outgoing<B>, progress: &impl Progress) -> Result<Answer, Failure>
+    pub async fn send<B>(
+        &self,
+        outgoing: Box<Outgoing<B>>,
+        progress: &impl Progress,
+    ) -> Result<Answer, Failure>
     where
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -59,9 +59,9 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// A request, not sent yet.
+    /// A request, not sent yet. In a box, because it is moved often, and large.
     #[must_use]
-    pub fn of(head: &Head, body: B) -> Self {
+    pub fn of(head: &Head, body: B) -> Box<Self> {
         let has_all = body.is_end_stream();
         let is_repeatable = has_all && matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let framing = match body.size_hint().exact() {
@@ -74,7 +74,7 @@ where
         let mut text = Vec::with_capacity(HEAD_BYTES);
         write_request_head(&head.method, &head.uri, &head.headers, framing, &mut text);
         text.extend_from_slice(&head.lines);
-        Self {
+        Box::new(Self {
             fixed: text.len(),
             head: text,
             names_host: head.headers.contains_key(header::HOST),
@@ -85,7 +85,7 @@ where
             part: Default::default(),
             has_all,
             is_repeatable,
-        }
+        })
     }
 
     /// Its body.
@@ -147,7 +147,11 @@ where
     }
 
     /// Writes the rest to half a connection, which somebody else reads on, and no longer than that and a while after.
-    pub(super) async fn finish(mut self, mut out: WriteHalf<Stream>, heard: impl Future<Output = ()>) {
+    pub(super) async fn finish(
+        mut self: Box<Self>,
+        mut out: WriteHalf<Stream>,
+        heard: impl Future<Output = ()>,
+    ) {
         /// How long a client's body is taken when its answer is over.
         const LAST_WORDS: Duration = Duration::from_secs(5);
         let patience = async {
@@ -307,7 +311,7 @@ mod tests {
         parts: &[Option<&'static str>],
         length: Option<u64>,
         host: Option<&'static str>,
-    ) -> Outgoing<Parts> {
+    ) -> Box<Outgoing<Parts>> {
         let mut headers = HeaderMap::new();
         headers.extend(host.map(|host| (header::HOST, HeaderValue::from_static(host))));
         let lines = b"via: x\r\n".as_slice().into();
@@ -316,7 +320,7 @@ mod tests {
     }
 
     /// What is on its way after each look at it, each as far as the one before; and how it ended.
-    fn send(mut outgoing: Outgoing<Parts>) -> (Vec<String>, Result<(), String>) {
+    fn send(mut outgoing: Box<Outgoing<Parts>>) -> (Vec<String>, Result<(), String>) {
         outgoing.begin(&HeaderValue::from_static("endpoint"));
         let (mut wire, mut seen) = (Wire::default(), Vec::new());
         loop {

@@ -67,7 +67,8 @@ fn run(test: impl Future<Output = ()>) {
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), test).await.unwrap() });
 }
 
-/// A Karbor that answers everything with `name`; its connections end when their peer leaves.
+/// A Karbor that answers everything with `name`, in a chunk: so it is under way until it is read. Its connections end
+/// when their peer leaves.
 async fn karbor(name: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -76,7 +77,8 @@ async fn karbor(name: &'static str) -> SocketAddr {
             drain::spawn_cut(async move {
                 let mut room = [0; 4096];
                 while let Ok(1..) = stream.read(&mut room).await {
-                    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{name}", name.len());
+                    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                    let answer = format!("{head}{:x}\r\n{name}\r\n0\r\n\r\n", name.len());
                     stream.write_all(answer.as_bytes()).await.unwrap();
                 }
             });
