@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use karbor_admission::karbor::request_id::GlobalRequestId;
+use karbor_admission::karbor::request_id::RequestId;
 use karbor_admission::karbor::route::RouteKind;
 use karbor_admission::karbor::{CheckpointId, ProviderId, TenantId};
 use karbor_admission::policy::{
@@ -206,8 +206,8 @@ fn full_line(key_names: KeyNames) -> Value {
     };
     log.record(&AuditLine {
         time: SystemTime::now(),
-        request_id: "req-1",
-        global_request_id: Some(GlobalRequestId::of(1)),
+        request_id: RequestId::of(7),
+        global_request_id: Some(RequestId::of(1)),
         trace_id: TraceId::of(1),
         span_id: SpanId::of(2),
         parent_span_id: SpanId::of(1),

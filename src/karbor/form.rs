@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 
 use super::ascii;
+use super::request_id::RequestId;
 
 /// An object under way.
 #[derive(Debug)]
@@ -62,6 +63,13 @@ impl Form {
         }
     }
 
+    /// An id of a request; nothing for none.
+    pub fn request_id(&mut self, name: &str, id: Option<RequestId>) {
+        if let Some(id) = id {
+            self.field(name, |out| write_plain(out, &id.text()));
+        }
+    }
+
     /// A number; nothing for none.
     pub fn number(&mut self, name: &str, number: Option<u64>) {
         if let Some(number) = number {
@@ -108,13 +116,18 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
     // Without an early end, so that many bytes are looked at at once.
     let plain = |byte: u8| (b' '..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\');
     if text.bytes().fold(true, |all, byte| all & plain(byte)) {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
+        write_plain(out, text.as_bytes());
     } else {
         // A text in memory: writing it cannot fail.
         let _written = ascii::write(out, &text);
     }
+}
+
+/// What needs no escape, in double quotes.
+fn write_plain(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    out.extend_from_slice(text);
+    out.push(b'"');
 }
 
 /// A number in digits.

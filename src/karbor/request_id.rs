@@ -1,14 +1,14 @@
-//! The id of a request that a caller hands on from service to service, as OpenStack's own services take it.
+//! The id of a request, as OpenStack's own services take it from their callers, and make it.
 //!
-//! Leaves finding the one field, and ids of our own, to `proxy`.
+//! Leaves finding the one field, and making ids of our own, to `proxy`.
 
 use std::fmt;
 
-/// A global request id: `req-` and a UUID in lower case, as `oslo.middleware` wants it. Anything else is ignored there.
+/// An id of a request: `req-` and a UUID in lower case, as `oslo.middleware` wants it. Anything else is ignored there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GlobalRequestId(u128);
+pub struct RequestId(u128);
 
-impl GlobalRequestId {
+impl RequestId {
     /// Reads the value of an `X-Openstack-Request-Id`; none where it is no such id.
     #[must_use]
     pub fn read(value: &[u8]) -> Option<Self> {
@@ -31,7 +31,7 @@ impl GlobalRequestId {
     }
 }
 
-impl fmt::Display for GlobalRequestId {
+impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
@@ -57,8 +57,10 @@ static VALUES: [u8; 256] = {
     values
 };
 
-impl GlobalRequestId {
-    fn text(self) -> [u8; LENGTH] {
+impl RequestId {
+    /// As text, in ASCII.
+    #[must_use]
+    pub fn text(self) -> [u8; LENGTH] {
         let mut text = *BLANK;
         for (byte, at) in self.0.to_be_bytes().into_iter().zip(PLACES) {
             let digits = b"0123456789abcdef";
@@ -80,7 +82,7 @@ mod tests {
             "req-00000000-0000-0000-0000-000000000000",
             "req-ffffffff-ffff-ffff-ffff-ffffffffffff",
         ] {
-            assert_eq!(GlobalRequestId::read(id.as_bytes()).unwrap().to_string(), id);
+            assert_eq!(RequestId::read(id.as_bytes()).unwrap().to_string(), id);
         }
     }
 
@@ -101,7 +103,7 @@ mod tests {
             " req-0f8fad5b-d9cb-469f-a165-70867728950e",
             "req-0f8fad5b-d9cb-469f-a165-7086772895é",
         ] {
-            assert_eq!(GlobalRequestId::read(text.as_bytes()), None, "{text:?}");
+            assert_eq!(RequestId::read(text.as_bytes()), None, "{text:?}");
         }
     }
 }

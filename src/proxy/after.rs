@@ -109,7 +109,8 @@ async fn copied(
     if let (Some(ledger), Some(copied)) = (&proxy.ledger, copied_pairs(&body)) {
         let provider = copied.provider.as_ref().unwrap_or(&place.provider);
         let plan = copied.plan.as_deref().unwrap_or_default();
-        let request_id = request_id::lasting(exchange.lineage(), &caller.answered_id(&parts.headers));
+        let request_id =
+            request_id::lasting(exchange.lineage(), caller.answered_id(&parts.headers)).to_string();
         let noted = ledger.copied(&place.tenant, provider, plan, &copied.pairs, &request_id);
         let _told = proxy.ask(LedgerOperation::Copy, noted).await;
     }

@@ -5,6 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Response};
 
 use super::{AnswerBody, Proxy, forward, request_id};
+use crate::karbor::request_id::RequestId;
 use crate::telemetry::exchange::Exchange;
 use crate::upstream::Failure;
 
@@ -35,8 +36,8 @@ impl Caller {
     }
 
     /// The id by which an answer of Karbor's names the request; ours, if it has none.
-    pub(super) fn answered_id(&self, headers: &HeaderMap) -> String {
-        request_id::answered(headers).map_or_else(request_id::fresh, |id| id.to_string())
+    pub(super) fn answered_id(&self, headers: &HeaderMap) -> RequestId {
+        request_id::answered(headers).unwrap_or_else(request_id::fresh)
     }
 
     /// Karbor gave no answer. What is left of a body that streams ends the connection, so the client is told.
@@ -46,7 +47,7 @@ impl Caller {
         exchange: Box<Exchange>,
         failure: &Failure,
     ) -> Response<AnswerBody> {
-        let mut answer = forward::fail(proxy, exchange, failure, &self.method, &request_id::fresh());
+        let mut answer = forward::fail(proxy, exchange, failure, &self.method, request_id::fresh());
         if self.streams_body {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

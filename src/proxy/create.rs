@@ -61,10 +61,10 @@ pub(super) async fn create(
     let shape = if provider.is_some() { Shape::Wrapped } else { Shape::Either };
     let (admitted, seat) = match review(&proxy, &mut exchange, &subject, shape, &parts, body).await {
         Ok(admitted) => admitted,
-        Err(stop) => return stop.answer(exchange, &request_id),
+        Err(stop) => return stop.answer(exchange, request_id),
     };
     let head = forward::head(&proxy, &peer, parts, target);
-    let (own, told) = (proxy.clone(), request_id.clone());
+    let (own, told) = (proxy.clone(), request_id);
     let order = Order { proxy, exchange, tenant, subject, request_id, _seat: seat };
     Owed::new(own, peer, told, order.carry_out(head, admitted)).await
 }

@@ -45,7 +45,7 @@ impl Filled {
         subject: impl FnOnce() -> Subject,
     ) {
         if self.altered > 0 {
-            exchange.looks_at(&caller.answered_id(headers), caller.method(), subject());
+            exchange.looks_at(caller.answered_id(headers), caller.method(), subject());
         }
         exchange.filled(self.restored, self.altered);
     }

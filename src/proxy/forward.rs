@@ -14,6 +14,7 @@ use super::cause::{broke_off, refusal_in};
 use super::collect::collect_answer;
 use super::peer::Peer;
 use super::{AnswerBody, Proxy, RequestBody, headers, request_id, respond};
+use crate::karbor::request_id::RequestId;
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::Exchange;
 use crate::telemetry::metrics::{Direction, Side};
@@ -143,7 +144,7 @@ pub(super) fn fail(
     mut exchange: Box<Exchange>,
     failure: &Failure,
     method: &Method,
-    request_id: &str,
+    request_id: RequestId,
 ) -> Response<AnswerBody> {
     if client_broke_off(failure) {
         return respond::to_nobody(exchange);
@@ -157,7 +158,7 @@ pub(super) fn fail(
         tracing::warn!(
             error = %chain(failure),
             hint = failure.hint(),
-            request_id,
+            %request_id,
             global_request_id = lineage.global_request_id.map(field::display),
             trace_id = exchange.part_of().map(|own| field::display(own.trace_id)),
             span_id = exchange.recorded_as().map(|own| field::display(own.span_id)),

@@ -79,9 +79,9 @@ impl Handler for Front {
         let request_id = request_id::fresh();
         let mut exchange =
             Exchange::open(self.current.borrow().desk.clone(), &peer.client, "", Lineage::default());
-        exchange.judge(&request_id, "", None);
+        exchange.judge(request_id, "", None);
         exchange.refused(refusal);
-        let (status, answer) = respond::refusal_on_wire(refusal, &request_id);
+        let (status, answer) = respond::refusal_on_wire(refusal, request_id);
         exchange.answers(status.as_u16());
         exchange.finish();
         answer
@@ -96,8 +96,8 @@ impl Handler for Front {
         let desk = self.current.borrow().desk.clone();
         let mut exchange =
             Exchange::open(desk, &peer.client, head.method.as_str(), lineage::of(&head.headers));
-        exchange.judge(&request_id, head.method.as_str(), None);
-        respond::refusal(exchange, refusal, &request_id)
+        exchange.judge(request_id, head.method.as_str(), None);
+        respond::refusal(exchange, refusal, request_id)
     }
 
     fn not_believed(&self) {
@@ -106,7 +106,7 @@ impl Handler for Front {
 
     fn turn_away(&self) -> Bytes {
         self.current.borrow().desk.metrics.connection_refused(ConnectionRefusal::AtLimit);
-        respond::no_room_on_wire(&request_id::fresh())
+        respond::no_room_on_wire(request_id::fresh())
     }
 
     fn handshake_ended(&self, outcome: Handshake) {

@@ -11,6 +11,7 @@ use http::StatusCode;
 use super::{Proxy, WhenDown};
 use crate::karbor::CheckpointId;
 use crate::karbor::request::CreateRequest;
+use crate::karbor::request_id::RequestId;
 use crate::ledger::{Claim, LedgerError, Map, Outcome, Reservation};
 use crate::policy::Violations;
 use crate::telemetry::exchange::{Exchange, Subject};
@@ -45,7 +46,7 @@ pub(super) enum Hold {
     /// Nothing, and nothing is missing.
     Nothing,
     /// Nothing; the checkpoint will be noted.
-    Bare { plan: Box<str>, request_id: Box<str> },
+    Bare { plan: Box<str>, request_id: RequestId },
     /// This map.
     Held { reservation: Reservation, map: Map },
     /// Nothing, although there is a map: the ledger did not answer.
@@ -74,7 +75,7 @@ pub(super) enum Fate<'c> {
 pub(super) async fn reserve(
     proxy: &Proxy,
     subject: &Subject,
-    request_id: &str,
+    request_id: RequestId,
     draft: Option<Draft>,
 ) -> Result<(Hold, Violations), NotHeld> {
     let none = Violations::default();
@@ -82,14 +83,14 @@ pub(super) async fn reserve(
         return Ok((Hold::Nothing, none));
     };
     let Some(map) = map else {
-        return Ok((Hold::Bare { plan, request_id: request_id.into() }, none));
+        return Ok((Hold::Bare { plan, request_id }, none));
     };
     let claim = Claim {
         tenant: subject.tenant.clone(),
         provider: subject.provider.clone(),
         plan,
         map: map.clone(),
-        request_id: request_id.into(),
+        request_id: request_id.to_string().into(),
         policy: subject.policy.clone(),
     };
     match proxy.ask(LedgerOperation::Reserve, Box::pin(ledger.reserve(claim))).await {
@@ -151,7 +152,7 @@ impl Hold {
             }
             (Self::Bare { plan, request_id }, Fate::Made(checkpoint)) => {
                 if let (Some(ledger), Some(provider)) = (&proxy.ledger, provider) {
-                    ledger.note(tenant, provider, &plan, checkpoint, &request_id);
+                    ledger.note(tenant, provider, &plan, checkpoint, &request_id.to_string());
                 }
                 None
             }

@@ -51,7 +51,7 @@ pub(super) async fn limits(
     let mut body = Vec::with_capacity(2048);
     // Cannot fail: it is JSON already.
     let _ = ascii::write(&mut body, &document(&tenant, &policy, standings.as_deref()));
-    let mut answer = respond::document(exchange, body, &request_id::fresh());
+    let mut answer = respond::document(exchange, body, request_id::fresh());
     respond::add_warning(&mut answer, unread.then_some(respond::UNREAD_USAGE));
     answer
 }

@@ -7,7 +7,7 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::request_id;
-use crate::karbor::request_id::GlobalRequestId;
+use crate::karbor::request_id::RequestId;
 use crate::telemetry::exchange::{Exchange, Lineage};
 use crate::wire::TraceParent;
 
@@ -17,7 +17,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// What these fields say. One that stands there twice says nothing: which of the two is meant?
 pub(super) fn of(headers: &HeaderMap) -> Lineage {
     Lineage {
-        global_request_id: only(headers, &request_id::NAME).and_then(GlobalRequestId::read),
+        global_request_id: only(headers, &request_id::NAME).and_then(RequestId::read),
         parent: only(headers, &TRACEPARENT).and_then(TraceParent::read),
     }
 }

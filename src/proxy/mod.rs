@@ -225,7 +225,7 @@ impl Proxy {
         let Opened { exchange, is_head, breaks_on_retry_after, task } = opened;
         let mut answer = match task {
             Task::Pass(caller, request) => forward::pass(&self, exchange, caller, request).await,
-            Task::Refuse(refusal, request_id) => respond::refusal(exchange, refusal, &request_id),
+            Task::Refuse(refusal, request_id) => respond::refusal(exchange, refusal, request_id),
             // Rarer, and larger: in boxes.
             Task::Tend(given, work) => {
                 let (care, target) = *work;
@@ -269,8 +269,8 @@ impl Proxy {
             },
             Care::Malformed(error, place) => {
                 let request_id = request_id::fresh();
-                exchange.judge(&request_id, parts.method.as_str(), Some(place.subject(&self)));
-                respond::filter(exchange, error, &request_id)
+                exchange.judge(request_id, parts.method.as_str(), Some(place.subject(&self)));
+                respond::filter(exchange, error, request_id)
             }
             Care::After(deed, place) => {
                 after::carry_out(self, exchange, peer, parts, target, body, (deed, place)).await

@@ -14,6 +14,7 @@ use super::read::Place;
 use super::update::Write;
 use super::{Proxy, RequestBody, forward, headers, lineage, request_id, respond};
 use crate::karbor::filter::{FilterError, ListQuery, read_query};
+use crate::karbor::request_id::RequestId;
 use crate::karbor::route::Route;
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::{Exchange, Subject};
@@ -37,7 +38,7 @@ impl Proxy {
             Ok(target) => self.plan(peer, &mut exchange, target, Given { parts, body }),
             Err(refusal) => {
                 let request_id = request_id::fresh();
-                exchange.judge(&request_id, parts.method.as_str(), None);
+                exchange.judge(request_id, parts.method.as_str(), None);
                 Task::Refuse(refusal, request_id)
             }
         };
@@ -115,7 +116,7 @@ pub(super) struct Opened {
 pub(super) enum Task {
     /// Sending it on, and its answer back, as they are.
     Pass(Caller, Box<Outgoing<RequestBody>>),
-    Refuse(Refusal, String),
+    Refuse(Refusal, RequestId),
     Tend(Box<Given>, Box<(Care, Target)>),
     Create(Box<Given>, Box<(Creation, Case)>),
     Write(Box<Given>, Box<(Write, Case)>),
@@ -144,7 +145,7 @@ pub(super) enum Care {
 /// What judging needs beside the request.
 pub(super) struct Case {
     pub(super) target: Target,
-    pub(super) request_id: String,
+    pub(super) request_id: RequestId,
     pub(super) subject: Subject,
 }
 
@@ -152,7 +153,7 @@ impl Case {
     /// From here on there will be an audit line.
     fn of(exchange: &mut Exchange, given: &Given, target: Target, subject: Subject) -> Self {
         let request_id = request_id::fresh();
-        exchange.judge(&request_id, given.parts.method.as_str(), Some(subject.clone()));
+        exchange.judge(request_id, given.parts.method.as_str(), Some(subject.clone()));
         Self { target, request_id, subject }
     }
 }

@@ -16,6 +16,7 @@ use super::read::ask_for_readable;
 use super::{AnswerBody, Proxy, RequestBody, fill, forward, request_id, respond};
 use crate::karbor::ProviderId;
 use crate::karbor::answer::created_checkpoint;
+use crate::karbor::request_id::RequestId;
 use crate::policy::Violations;
 use crate::telemetry::exchange::{Exchange, Subject};
 use crate::upstream::{Answer, Failure, Head, Outgoing};
@@ -41,7 +42,7 @@ pub(super) struct Order {
     /// As it stands in the path.
     pub(super) tenant: Box<str>,
     pub(super) subject: Subject,
-    pub(super) request_id: String,
+    pub(super) request_id: RequestId,
     /// Kept to its end, whether its client is there or not.
     pub(super) _seat: Seat,
 }
@@ -125,8 +126,8 @@ impl Order {
                 Err(failure) => return Err(End::Failure(failure)),
             }
         }
-        let lasting = request_id::lasting(self.exchange.lineage(), &self.request_id);
-        let reserved = keep::reserve(&self.proxy, &self.subject, &lasting, draft).await;
+        let lasting = request_id::lasting(self.exchange.lineage(), self.request_id);
+        let reserved = keep::reserve(&self.proxy, &self.subject, lasting, draft).await;
         let (hold, over) = reserved.map_err(End::NotHeld)?;
         self.exchange.notes(over.clone());
         admitted.noted.absorb(over);
@@ -139,9 +140,9 @@ impl Order {
             End::Failure(failure) => self.fail(&failure),
             End::NotHeld(NotHeld::Over(mut violations)) => {
                 violations.absorb(noted);
-                respond::denial(self.exchange, violations, &self.request_id)
+                respond::denial(self.exchange, violations, self.request_id)
             }
-            End::NotHeld(NotHeld::Down) => respond::refusal(self.exchange, Refusal::Ledger, &self.request_id),
+            End::NotHeld(NotHeld::Down) => respond::refusal(self.exchange, Refusal::Ledger, self.request_id),
         }
     }
 
@@ -194,7 +195,7 @@ impl Order {
     }
 
     fn fail(self, failure: &Failure) -> Response<AnswerBody> {
-        forward::fail(&self.proxy, self.exchange, failure, &Method::POST, &self.request_id)
+        forward::fail(&self.proxy, self.exchange, failure, &Method::POST, self.request_id)
     }
 }
 

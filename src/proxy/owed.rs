@@ -11,6 +11,7 @@ use http::Response;
 use super::peer::Peer;
 use super::{AnswerBody, Proxy, respond};
 use crate::drain;
+use crate::karbor::request_id::RequestId;
 
 /// Does `work`, and goes on with it in a task of its own when it is dropped: the shutdown waits for that. In a box,
 /// because it is moved then.
@@ -19,11 +20,11 @@ pub(super) struct Owed<W: Future<Output = Response<AnswerBody>> + 'static> {
     work: Option<Pin<Box<W>>>,
     proxy: Rc<Proxy>,
     peer: Rc<Peer>,
-    request_id: String,
+    request_id: RequestId,
 }
 
 impl<W: Future<Output = Response<AnswerBody>> + 'static> Owed<W> {
-    pub(super) fn new(proxy: Rc<Proxy>, peer: Rc<Peer>, request_id: String, work: W) -> Self {
+    pub(super) fn new(proxy: Rc<Proxy>, peer: Rc<Peer>, request_id: RequestId, work: W) -> Self {
         peer.stay.owe();
         Self { work: Some(Box::pin(work)), proxy, peer, request_id }
     }
@@ -40,7 +41,7 @@ impl<W: Future<Output = Response<AnswerBody>> + 'static> Future for Owed<W> {
         let mut answer = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(answer)) => answer,
-            Err(_panic) => respond::ended_badly(&this.request_id),
+            Err(_panic) => respond::ended_badly(this.request_id),
         };
         this.work = None;
         if this.peer.stay.is_closed() {

@@ -83,9 +83,9 @@ pub(super) fn put_off(
     place: &Place,
 ) -> Response<AnswerBody> {
     let request_id = request_id::fresh();
-    exchange.judge(&request_id, caller.method(), Some(place.subject(proxy)));
+    exchange.judge(request_id, caller.method(), Some(place.subject(proxy)));
     let answer = if caller.streams_body() { respond::refusal } else { respond::put_off };
-    answer(exchange, Refusal::NoRoom, &request_id)
+    answer(exchange, Refusal::NoRoom, request_id)
 }
 
 /// Karbor itself never codes or cuts its answers; what stands between may, if it is asked to.

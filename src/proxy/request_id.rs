@@ -4,27 +4,27 @@
 
 use http::header::{HeaderMap, HeaderName};
 
-use crate::karbor::request_id::GlobalRequestId;
+use crate::karbor::request_id::RequestId;
 use crate::telemetry::exchange::Lineage;
 
 pub(super) const NAME: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
 /// A fresh id. Unique, not secret.
-pub(super) fn fresh() -> String {
+pub(super) fn fresh() -> RequestId {
     let bits = fastrand::u128(..);
     // Version 4, variant 1 (RFC 9562).
     let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    GlobalRequestId::of(bits).to_string()
+    RequestId::of(bits)
 }
 
 /// The id that Karbor's answer names the request by, if it is one.
-pub(super) fn answered(headers: &HeaderMap) -> Option<GlobalRequestId> {
-    headers.get(NAME).and_then(|value| GlobalRequestId::read(value.as_bytes()))
+pub(super) fn answered(headers: &HeaderMap) -> Option<RequestId> {
+    headers.get(NAME).and_then(|value| RequestId::read(value.as_bytes()))
 }
 
 /// By which the request is found in the logs of others too: the caller's id, or `own`.
-pub(super) fn lasting(lineage: &Lineage, own: &str) -> String {
-    lineage.global_request_id.map_or_else(|| own.to_owned(), |global| global.to_string())
+pub(super) fn lasting(lineage: &Lineage, own: RequestId) -> RequestId {
+    lineage.global_request_id.unwrap_or(own)
 }
 
 #[cfg(test)]
@@ -34,8 +34,8 @@ mod tests {
     #[test]
     fn a_fresh_id_is_one() {
         let id = fresh();
-        assert_eq!(GlobalRequestId::read(id.as_bytes()).map(|read| read.to_string()).as_ref(), Some(&id));
-        assert!(id.as_bytes()[18] == b'4' && b"89ab".contains(&id.as_bytes()[23]), "{id}");
+        assert_eq!(RequestId::read(&id.text()), Some(id));
+        assert!(id.text()[18] == b'4' && b"89ab".contains(&id.text()[23]), "{id}");
         assert_ne!(id, fresh());
     }
 }

@@ -30,6 +30,7 @@ use http::{Response, StatusCode};
 use super::body::AnswerBody;
 use crate::karbor::fault::{Detail, Fault};
 use crate::karbor::filter::FilterError;
+use crate::karbor::request_id::RequestId;
 use crate::policy::{Enforcement, Rule, Violations};
 use crate::telemetry::exchange::Exchange;
 use crate::upstream::Failure;
@@ -75,7 +76,11 @@ const fn status_of_rule(rule: Rule) -> StatusCode {
 }
 
 /// Refuses, and ends the connection where what follows on it may be part of what could not be read.
-pub(super) fn refusal(exchange: Box<Exchange>, refusal: Refusal, request_id: &str) -> Response<AnswerBody> {
+pub(super) fn refusal(
+    exchange: Box<Exchange>,
+    refusal: Refusal,
+    request_id: RequestId,
+) -> Response<AnswerBody> {
     let mut answer = put_off(exchange, refusal, request_id);
     // These are found in requests that were read to their end.
     if !matches!(refusal, Refusal::Ledger | Refusal::Filter) {
@@ -89,7 +94,7 @@ pub(super) fn refusal(exchange: Box<Exchange>, refusal: Refusal, request_id: &st
 pub(super) fn put_off(
     mut exchange: Box<Exchange>,
     refusal: Refusal,
-    request_id: &str,
+    request_id: RequestId,
 ) -> Response<AnswerBody> {
     exchange.refused(refusal);
     let status = status_of_refusal(refusal);
@@ -122,18 +127,18 @@ fn in_words(refusal: Refusal) -> String {
 }
 
 /// A refusal as the whole answer in bytes, for a request that hyper never saw.
-pub(super) fn refusal_on_wire(refusal: Refusal, request_id: &str) -> (StatusCode, Bytes) {
+pub(super) fn refusal_on_wire(refusal: Refusal, request_id: RequestId) -> (StatusCode, Bytes) {
     let status = status_of_refusal(refusal);
     (status, on_wire(status, &fault_of_refusal(refusal, &in_words(refusal)), request_id))
 }
 
 /// The answer to a connection that there is no room for.
-pub(super) fn no_room_on_wire(request_id: &str) -> Bytes {
+pub(super) fn no_room_on_wire(request_id: RequestId) -> Bytes {
     let message = "too many connections are open, try again later";
     on_wire(StatusCode::SERVICE_UNAVAILABLE, &Fault::new(503, message), request_id)
 }
 
-fn on_wire(status: StatusCode, fault: &Fault<'_>, request_id: &str) -> Bytes {
+fn on_wire(status: StatusCode, fault: &Fault<'_>, request_id: RequestId) -> Bytes {
     let body = fault.to_body();
     let extra = match status {
         StatusCode::SERVICE_UNAVAILABLE => "Retry-After: 1\r\n",
@@ -152,7 +157,7 @@ fn on_wire(status: StatusCode, fault: &Fault<'_>, request_id: &str) -> Bytes {
 pub(super) fn denial(
     mut exchange: Box<Exchange>,
     violations: Violations,
-    request_id: &str,
+    request_id: RequestId,
 ) -> Response<AnswerBody> {
     let first = violations.broken().find(|(_, enforcement)| *enforcement == Enforcement::Enforce);
     let rule = first.map_or(Rule::MalformedBody, |(rule, _)| rule);
@@ -209,7 +214,7 @@ fn whole_seconds(wait: Duration) -> HeaderValue {
 pub(super) fn failure(
     mut exchange: Box<Exchange>,
     failure: &Failure,
-    request_id: &str,
+    request_id: RequestId,
 ) -> Response<AnswerBody> {
     let unknown = failure.was_sent();
     exchange.karbor_failed(failure.kind(), unknown);
@@ -242,7 +247,11 @@ pub(super) fn to_nobody(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
 }
 
 /// A document of our own, which Karbor's word on the caller has allowed.
-pub(super) fn document(mut exchange: Box<Exchange>, body: Vec<u8>, request_id: &str) -> Response<AnswerBody> {
+pub(super) fn document(
+    mut exchange: Box<Exchange>,
+    body: Vec<u8>,
+    request_id: RequestId,
+) -> Response<AnswerBody> {
     exchange.answered_by_us();
     let mut answer = with_body(exchange, StatusCode::OK, body, request_id);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -250,7 +259,7 @@ pub(super) fn document(mut exchange: Box<Exchange>, body: Vec<u8>, request_id: &
 }
 
 /// What was owed (`owed`) ended badly; its record is written.
-pub(super) fn ended_badly(request_id: &str) -> Response<AnswerBody> {
+pub(super) fn ended_badly(request_id: RequestId) -> Response<AnswerBody> {
     let message = "the request could not be finished; it is unknown whether it was carried out";
     let mut answer = Response::new(AnswerBody::unrecorded(Fault::new(502, message).to_body().into()));
     *answer.status_mut() = StatusCode::BAD_GATEWAY;
@@ -258,9 +267,9 @@ pub(super) fn ended_badly(request_id: &str) -> Response<AnswerBody> {
     answer
 }
 
-fn put_headers(answer: &mut Response<AnswerBody>, request_id: &str) {
+fn put_headers(answer: &mut Response<AnswerBody>, request_id: RequestId) {
     answer.headers_mut().insert(header::CONTENT_TYPE, JSON);
-    if let Ok(request_id) = HeaderValue::from_str(request_id) {
+    if let Ok(request_id) = HeaderValue::from_bytes(&request_id.text()) {
         for name in REQUEST_ID {
             answer.headers_mut().insert(name, request_id.clone());
         }
@@ -271,7 +280,7 @@ fn with_body(
     mut exchange: Box<Exchange>,
     status: StatusCode,
     body: Vec<u8>,
-    request_id: &str,
+    request_id: RequestId,
 ) -> Response<AnswerBody> {
     exchange.answers(status.as_u16());
     let mut answer = Response::new(AnswerBody::whole(body.into(), exchange));
@@ -310,7 +319,7 @@ pub(super) const UNREAD_USAGE: HeaderValue =
 pub(super) fn filter(
     mut exchange: Box<Exchange>,
     error: FilterError,
-    request_id: &str,
+    request_id: RequestId,
 ) -> Response<AnswerBody> {
     exchange.refused(Refusal::Filter);
     let message = format!("{error} ({})", Refusal::Filter.code());

@@ -10,6 +10,7 @@ use super::budget::{Seat, Share};
 use super::cause::refusal_in;
 use super::collect::{Collected, collect, discard};
 use super::{AnswerBody, Proxy, respond};
+use crate::karbor::request_id::RequestId;
 use crate::policy::{Breach, Rule, Verdict, Violations};
 use crate::telemetry::exchange::{Exchange, Subject};
 use crate::wire::Refusal;
@@ -28,7 +29,7 @@ pub(super) enum Stop {
 }
 
 impl Stop {
-    pub(super) fn answer(self, exchange: Box<Exchange>, request_id: &str) -> Response<AnswerBody> {
+    pub(super) fn answer(self, exchange: Box<Exchange>, request_id: RequestId) -> Response<AnswerBody> {
         match self {
             Self::Deny(violations) => respond::denial(exchange, violations, request_id),
             Self::Refuse(refusal) => respond::refusal(exchange, refusal, request_id),

@@ -64,8 +64,8 @@ pub(super) async fn search(
         Err(Stop::Failure(failure)) => caller.fail(proxy, exchange, &failure),
         Err(Stop::Down) => {
             let request_id = request_id::fresh();
-            exchange.judge(&request_id, caller.method(), Some(place.subject(proxy)));
-            respond::refusal(exchange, Refusal::Ledger, &request_id)
+            exchange.judge(request_id, caller.method(), Some(place.subject(proxy)));
+            respond::refusal(exchange, Refusal::Ledger, request_id)
         }
     }
 }

@@ -67,7 +67,7 @@ pub(super) async fn update(
             exchange.admitted(None, noted);
             (body, held, warning)
         }
-        Err(stop) => return stop.answer(exchange, &request_id),
+        Err(stop) => return stop.answer(exchange, request_id),
     };
     let request = Outgoing::of(&forward::head(&proxy, &peer, parts, target), body);
     exchange.dispatched();
@@ -75,7 +75,7 @@ pub(super) async fn update(
     drop(held);
     let mut answer = match sent {
         Ok(answer) => forward::stream(&proxy, exchange, answer),
-        Err(failure) => forward::fail(&proxy, exchange, &failure, &method, &request_id),
+        Err(failure) => forward::fail(&proxy, exchange, &failure, &method, request_id),
     };
     respond::add_warning(&mut answer, warning);
     answer

@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 
 use super::super::respond;
+use crate::karbor::request_id::RequestId;
 use crate::policy::{Enforcement, Measure, Rule, Violation, Violations};
 use crate::telemetry::audit::{AuditLog, AuditOptions, AuditSink, KeyNames};
 use crate::telemetry::exchange::{Client, Desk, Exchange, Lineage};
@@ -37,7 +38,7 @@ fn too_fast(enforcement: Enforcement, retry_after: Duration) -> Violation {
 
 #[track_caller]
 fn check(violations: Vec<Violation>, status: StatusCode, retry_after: Option<&str>) {
-    let answer = respond::denial(exchange(), Violations::new(violations, 0), "req-1");
+    let answer = respond::denial(exchange(), Violations::new(violations, 0), RequestId::of(1));
     assert_eq!(answer.status(), status);
     let found = answer.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap());
     assert_eq!(found, retry_after);

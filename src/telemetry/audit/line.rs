@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use crate::karbor::form::{Form, write_digits};
-use crate::karbor::request_id::GlobalRequestId;
+use crate::karbor::request_id::RequestId;
 use crate::karbor::route::RouteKind;
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
 use crate::policy::{Charge, Enforcement, Measure, Violation, Violations};
@@ -93,9 +93,9 @@ pub struct AuditLine<'a> {
     /// When the request began.
     pub time: SystemTime,
     /// The id in the answer's `X-Openstack-Request-Id`.
-    pub request_id: &'a str,
+    pub request_id: RequestId,
     /// The id that the caller handed on.
-    pub global_request_id: Option<GlobalRequestId>,
+    pub global_request_id: Option<RequestId>,
     /// The trace that it is part of.
     pub trace_id: Option<TraceId>,
     /// The proxy's own part of that trace, where it is recorded.
@@ -162,8 +162,8 @@ impl AuditLine<'_> {
     fn write_request(&self, form: &mut Form) {
         form.number("v", Some(FORMAT_VERSION.into()));
         form.id("time", Some(timestamp(self.time)));
-        form.text("request_id", cut(self.request_id));
-        form.id("global_request_id", self.global_request_id);
+        form.request_id("request_id", Some(self.request_id));
+        form.request_id("global_request_id", self.global_request_id);
         form.id("trace_id", self.trace_id);
         form.id("span_id", self.span_id);
         form.id("parent_span_id", self.parent_span_id);

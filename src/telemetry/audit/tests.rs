@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::karbor::TenantId;
+use crate::karbor::request_id::RequestId;
 use crate::policy::{Enforcement, Rule, Violation, Violations};
 use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
 
@@ -66,10 +67,15 @@ fn to_file(path: &Path, hub: &MetricsHub) -> (AuditLog, AuditWriter) {
     AuditLog::open(&options(AuditSink::File(path.into()), KeyNames::Plain), hub.audit_counters()).unwrap()
 }
 
-fn line(request_id: &str) -> AuditLine<'_> {
+/// A line that can be told by its method.
+fn line(method: &str) -> AuditLine<'_> {
+    AuditLine { method: Some(method), ..blank() }
+}
+
+fn blank() -> AuditLine<'static> {
     AuditLine {
         time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
-        request_id,
+        request_id: RequestId::of(0xa),
         global_request_id: None,
         trace_id: None,
         span_id: None,
@@ -105,11 +111,11 @@ fn read(line: &AuditLine<'_>) -> Value {
     serde_json::from_slice(&bytes).unwrap()
 }
 
-fn ids(path: &Path) -> Vec<String> {
+fn methods(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
-    let id =
-        |line: &str| serde_json::from_str::<Value>(line).unwrap()["request_id"].as_str().map(str::to_owned);
-    text.lines().map(|line| id(line).unwrap()).collect()
+    let method =
+        |line: &str| serde_json::from_str::<Value>(line).unwrap()["method"].as_str().map(str::to_owned);
+    text.lines().map(|line| method(line).unwrap()).collect()
 }
 
 fn noted(stances: &[Enforcement]) -> Violations {
@@ -128,9 +134,10 @@ fn noted(stances: &[Enforcement]) -> Violations {
 #[test]
 fn a_line_without_anything_known_is_short() {
     assert_eq!(
-        read(&line("req-1")),
+        read(&blank()),
         json!({
-            "v": 1, "time": "2023-11-14T22:13:20.123Z", "request_id": "req-1", "peer": "192.0.2.7",
+            "v": 1, "time": "2023-11-14T22:13:20.123Z",
+            "request_id": "req-00000000-0000-0000-0000-00000000000a", "peer": "192.0.2.7",
             "verdict": "refused", "outcome_unknown": false, "client_left": false,
             "duration_seconds": 0.001234,
         })
@@ -143,7 +150,7 @@ fn text_of_a_client_is_escaped_and_cut() {
     let read = read(&AuditLine {
         method: Some("a\u{7f}\n\u{2028}\u{1f600}\"\\"),
         tenant: Some(&TenantId::new(long)),
-        ..line("req-1")
+        ..blank()
     });
     assert_eq!(read["method"], "a\u{7f}\n\u{2028}\u{1f600}\"\\");
     assert_eq!(read["tenant"], "\u{e9}".repeat(128));
@@ -153,7 +160,7 @@ fn text_of_a_client_is_escaped_and_cut() {
 fn violations_stand_with_numbers_and_without_hints() {
     let mut noted = noted(&[Enforcement::Observe, Enforcement::Warn]);
     noted.left_out = 3;
-    let read = read(&AuditLine { violations: Some(&noted), ..line("req-1") });
+    let read = read(&AuditLine { violations: Some(&noted), ..blank() });
     assert_eq!(read["enforcement"], "warned");
     assert_eq!(read["violations_left_out"], 3);
     assert_eq!(
@@ -179,7 +186,7 @@ fn a_dry_run_never_reads_denied() {
         let verdict = AuditVerdict::of_forwarded(&noted);
         assert_eq!(verdict.word(), expected, "{stances:?}");
         let text =
-            String::from_utf8(AuditLine { verdict, violations: Some(&noted), ..line("r") }.to_json(None))
+            String::from_utf8(AuditLine { verdict, violations: Some(&noted), ..blank() }.to_json(None))
                 .unwrap();
         assert!(!text.contains("\"denied\"") && !text.contains("enforced"), "{text}");
     }
@@ -196,7 +203,7 @@ fn hashed_keys_can_be_compared_and_not_read() {
     let record = || {
         let (log, writer) = AuditLog::open(&options, hub.audit_counters()).unwrap();
         for _ in 0..2 {
-            log.clone().record(&AuditLine { violations: Some(&noted), ..line("req-1") });
+            log.clone().record(&AuditLine { violations: Some(&noted), ..blank() });
         }
         writer.close(SOON).unwrap();
     };
@@ -229,7 +236,7 @@ fn lines_are_appended_in_order_to_a_private_file() {
     }
     let expected: Vec<String> =
         ["a", "b"].iter().flat_map(|run| (0..500).map(move |number| format!("{run}{number}"))).collect();
-    assert_eq!(ids(&folder.file()), expected);
+    assert_eq!(methods(&folder.file()), expected);
     let mode = fs::metadata(folder.file()).unwrap().permissions().mode();
     // The umask may take bits away, never add any.
     assert_eq!(mode & 0o777 & !0o640, 0, "{mode:o}");
@@ -265,8 +272,8 @@ fn rotation_loses_no_line() {
     }
     log.record(&line("2"));
     writer.close(SOON).unwrap();
-    let mut all = ids(&rotated);
-    all.extend(ids(&folder.file()));
+    let mut all = methods(&rotated);
+    all.extend(methods(&folder.file()));
     assert_eq!(all, ["1", "2"]);
     assert_ne!(fs::metadata(&rotated).unwrap().ino(), fs::metadata(folder.file()).unwrap().ino());
 }
@@ -368,7 +375,7 @@ fn a_torn_line_spoils_no_other() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 2, "{text}");
     assert_eq!(lines[0].len(), 10);
-    assert_eq!(serde_json::from_str::<Value>(lines[1]).unwrap()["request_id"], "kept");
+    assert_eq!(serde_json::from_str::<Value>(lines[1]).unwrap()["method"], "kept");
     check_counts(&hub, 1, &[("write-failed", 2)]);
 }
 

@@ -20,7 +20,7 @@ use recording::Recording;
 use super::audit::AuditLog;
 use super::metrics::{Direction, MethodClass, Side, UpstreamFailure, WorkerMetrics};
 use super::spans::Spans;
-use crate::karbor::request_id::GlobalRequestId;
+use crate::karbor::request_id::RequestId;
 use crate::karbor::route::RouteKind;
 use crate::karbor::{CheckpointId, ProviderId, TenantId};
 use crate::policy::{Charge, Policy, Violations};
@@ -98,7 +98,7 @@ enum Course {
 /// What the audit line says beside what every record has.
 #[derive(Debug)]
 struct Judged {
-    request_id: Box<str>,
+    request_id: RequestId,
     method: Box<str>,
     subject: Option<Subject>,
     checkpoint: Option<CheckpointId>,
@@ -175,9 +175,9 @@ impl Exchange {
     }
 
     /// From here on there will be an audit line. Without a subject for what is refused before it is routed.
-    pub fn judge(&mut self, request_id: &str, method: &str, subject: Option<Subject>) {
+    pub fn judge(&mut self, request_id: RequestId, method: &str, subject: Option<Subject>) {
         self.judged = Some(Box::new(Judged {
-            request_id: request_id.into(),
+            request_id,
             method: method.into(),
             subject,
             checkpoint: None,
@@ -191,14 +191,14 @@ impl Exchange {
     }
 
     /// [`Exchange::judge`] for what turned out only while it was forwarded; nothing if that was called.
-    pub fn judge_late(&mut self, request_id: &str, method: &str) {
+    pub fn judge_late(&mut self, request_id: RequestId, method: &str) {
         if self.judged.is_none() {
             self.judge(request_id, method, None);
         }
     }
 
     /// There will be an audit line for what stood in Karbor's answer; nothing if [`Exchange::judge`] was called.
-    pub fn looks_at(&mut self, request_id: &str, method: &str, subject: Subject) {
+    pub fn looks_at(&mut self, request_id: RequestId, method: &str, subject: Subject) {
         if self.judged.is_none() {
             self.judge(request_id, method, Some(subject));
             if let Some(judged) = &mut self.judged {
@@ -275,11 +275,11 @@ impl Exchange {
     }
 
     /// Karbor may have given the request an id of its own; looked for where it will be written.
-    pub fn names_request(&mut self, request_id: impl FnOnce() -> Option<GlobalRequestId>) {
+    pub fn names_request(&mut self, request_id: impl FnOnce() -> Option<RequestId>) {
         if let Some(judged) = &mut self.judged
             && let Some(request_id) = request_id()
         {
-            judged.request_id = request_id.to_string().into();
+            judged.request_id = request_id;
         }
     }
 

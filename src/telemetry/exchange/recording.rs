@@ -134,7 +134,7 @@ impl Exchange {
         let rules: Vec<&str> = judged.violations.broken().map(|(rule, _)| rule.code()).collect();
         add("karbor_admission.verdict", word(self.verdict(judged).word()));
         add("karbor_admission.rules", (!rules.is_empty()).then_some(Attribute::Texts(rules)));
-        add("karbor_admission.request_id", text(&judged.request_id));
+        add("karbor_admission.request_id", text(&judged.request_id.to_string()));
         if let Course::Refused(refusal) = self.course {
             add("karbor_admission.refusal", word(refusal.code()));
         }

@@ -92,7 +92,7 @@ impl Exchange {
             karbor_status = self.upstream_status,
             milliseconds,
             tenant = subject.map(|subject| subject.tenant.as_str()),
-            request_id = judged.map(|judged| &*judged.request_id),
+            request_id = judged.map(|judged| field::display(judged.request_id)),
             global_request_id = self.lineage.global_request_id.map(field::display),
             trace_id = self.part_of().map(|own| field::display(own.trace_id)),
             span_id = self.recorded_as().map(|own| field::display(own.span_id)),
@@ -116,7 +116,7 @@ impl Exchange {
         };
         self.desk.audit.record(&AuditLine {
             time: SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH),
-            request_id: &judged.request_id,
+            request_id: judged.request_id,
             global_request_id: self.lineage.global_request_id,
             trace_id: self.part_of().map(|own| own.trace_id),
             span_id: self.recorded_as().map(|own| own.span_id),
