@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::caller::Caller;
-use super::owed::Owed;
+use super::owed::{Begun, Owed};
 use super::peer::Peer;
 use super::read::{Place, ask_for_readable, is_readable};
 use super::{AnswerBody, Proxy, forward, request_id};
@@ -45,7 +45,9 @@ pub(super) async fn carry_out(
     }
     let own = proxy.clone();
     let work = async move { perform(&proxy, exchange, head, body, (deed, &place), &caller).await };
-    Owed::new(own, peer, told, work).await
+    let begun = Begun::default();
+    begun.set();
+    Owed::new(own, peer, told, begun, work).await
 }
 
 async fn perform(

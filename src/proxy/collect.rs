@@ -38,12 +38,17 @@ const ANSWER_BYTES: u64 = 1024 * 1024;
 
 /// Reads an answer of Karbor's that the proxy needs itself.
 pub(super) async fn collect_answer(
-    incoming: KarborBody,
+    mut incoming: KarborBody,
     most: Duration,
     budget: &Budget,
 ) -> Result<Bytes, Failure> {
     let mut share = budget.answer_share();
-    match collect(incoming, ANSWER_BYTES, most, &mut share).await.map_err(failure)? {
+    if let Some(bytes) = incoming.take_whole() {
+        // No more than was read with a head, which every connection may hold.
+        return Ok(bytes);
+    }
+    // Rarer, and large: in a box.
+    match Box::pin(collect(incoming, ANSWER_BYTES, most, &mut share)).await.map_err(failure)? {
         Collected::Whole(bytes) => Ok(share.attach(bytes)),
         Collected::TooLarge(..) => Err(Failure::Answer("it is too large")),
         Collected::NoRoom(..) => Err(Failure::Answer("there is no memory left for it")),

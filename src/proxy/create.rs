@@ -4,6 +4,7 @@
 //! there on the work (`order`) goes on whether its client waits or not, and the shutdown waits for it: a client
 //! that hangs up strands nothing.
 
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use super::budget::Seat;
 use super::collect::Collected;
 use super::keep::Draft;
 use super::order::{Admitted, Order};
-use super::owed::Owed;
+use super::owed::{Begun, Owed};
 use super::peer::Peer;
 use super::review::{self, Read, Stop};
 use super::{AnswerBody, Case, ExtraInfoField, Proxy, RequestBody, forward, headers};
@@ -26,59 +27,54 @@ use crate::karbor::{ProviderId, TenantId, is_plain_id};
 use crate::policy::{Breach, CreateReview, Policy, Rule, Verdict, Violations};
 use crate::telemetry::exchange::{Exchange, Subject};
 
-/// What the path of a creation says.
+/// A creation to be reviewed, but for its body.
 pub(super) struct Creation {
+    pub(super) parts: Parts,
+    pub(super) case: Case,
     /// As it stands in the path.
-    tenant: Box<str>,
-    /// None in the short form: the plan knows it.
-    provider: Option<ProviderId>,
+    pub(super) tenant: Box<str>,
 }
 
-impl Creation {
-    pub(super) fn at(tenant: &str, provider: Option<&str>) -> Self {
-        let provider = provider.map(|provider| ProviderId::new(decode_segment(provider)));
-        Self { tenant: tenant.into(), provider }
-    }
-
-    pub(super) fn subject(&self, policy: Arc<Policy>) -> Subject {
-        let tenant = TenantId::new(decode_segment(&self.tenant));
-        Subject { tenant, provider: self.provider.clone(), policy }
-    }
+/// Whose creation it is, as its path says: in the short form without a provider, which the plan knows.
+pub(super) fn subject(tenant: &str, provider: Option<&str>, policy: Arc<Policy>) -> Rc<Subject> {
+    let tenant = TenantId::new(decode_segment(tenant));
+    let provider = provider.map(|provider| ProviderId::new(decode_segment(provider)));
+    Rc::new(Subject { tenant, provider, policy })
 }
 
-/// Reviews and carries out a creation.
-pub(super) async fn create(
+/// Reviews and carries out a creation. In a box, which goes on without its client once it is owed.
+pub(super) fn create(
     proxy: Rc<Proxy>,
     mut exchange: Box<Exchange>,
     peer: Rc<Peer>,
-    parts: Parts,
+    creation: Box<Creation>,
     body: Incoming,
-    creation: Creation,
-    case: Case,
-) -> Response<AnswerBody> {
-    let Case { target, request_id, subject } = case;
-    let Creation { tenant, provider } = creation;
-    let shape = if provider.is_some() { Shape::Wrapped } else { Shape::Either };
-    let (admitted, seat) = match review(&proxy, &mut exchange, &subject, shape, &parts, body).await {
-        Ok(admitted) => admitted,
-        Err(stop) => return stop.answer(exchange, request_id),
-    };
-    let head = forward::head(&proxy, &peer, parts, target);
-    let (own, told) = (proxy.clone(), request_id);
-    let order = Order { proxy, exchange, tenant, subject, request_id, _seat: seat };
-    Owed::new(own, peer, told, order.carry_out(head, admitted)).await
+) -> Owed<impl Future<Output = Response<AnswerBody>>> {
+    let (own, client, request_id, begun) =
+        (proxy.clone(), peer.clone(), creation.case.request_id, Begun::default());
+    let is_owed = begun.clone();
+    Owed::new(own, client, request_id, begun, async move {
+        let (admitted, seat) = match review(&proxy, &mut exchange, &creation, body).await {
+            Ok(admitted) => admitted,
+            Err(stop) => return stop.answer(exchange, request_id),
+        };
+        is_owed.set();
+        let Creation { parts, case: Case { target, subject, .. }, tenant } = *creation;
+        let head = forward::head(&proxy, &peer, parts, target);
+        Order { proxy, exchange, tenant, subject, request_id, _seat: seat }.carry_out(head, admitted).await
+    })
 }
 
 async fn review(
     proxy: &Proxy,
     exchange: &mut Exchange,
-    subject: &Subject,
-    shape: Shape,
-    parts: &Parts,
+    creation: &Creation,
     body: Incoming,
 ) -> Result<(Admitted, Seat), Stop> {
+    let subject = &creation.case.subject;
+    let shape = if subject.provider.is_some() { Shape::Wrapped } else { Shape::Either };
     let mut noted = Violations::default();
-    let as_json = headers::is_plain_json(&parts.headers);
+    let as_json = headers::is_plain_json(&creation.parts.headers);
     if !as_json {
         let hint = "send Content-Type: application/json without a Content-Encoding";
         review::judge(subject, Breach::of(Rule::UnsupportedMediaType).hint(hint), &mut noted)?;

@@ -2,6 +2,8 @@
 //!
 //! Leaves the rewriting to `karbor::answer`.
 
+use std::rc::Rc;
+
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
@@ -42,7 +44,7 @@ impl Filled {
         exchange: &mut Exchange,
         caller: &Caller,
         headers: &HeaderMap,
-        subject: impl FnOnce() -> Subject,
+        subject: impl FnOnce() -> Rc<Subject>,
     ) {
         if self.altered > 0 {
             exchange.looks_at(caller.answered_id(headers), caller.method(), subject());

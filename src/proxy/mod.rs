@@ -231,10 +231,7 @@ impl Proxy {
                 let (care, target) = *work;
                 Box::pin(self.tend(exchange, peer, given.parts, given.body, (care, target))).await
             }
-            Task::Create(given, work) => {
-                let (creation, case) = *work;
-                Box::pin(create::create(self, exchange, peer, given.parts, given.body, creation, case)).await
-            }
+            Task::Create(creation, body) => create::create(self, exchange, peer, creation, body).await,
             Task::Write(given, work) => {
                 let (write, case) = *work;
                 Box::pin(update::update(self, exchange, peer, given.parts, given.body, write, case)).await

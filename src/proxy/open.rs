@@ -2,13 +2,15 @@
 //!
 //! Leaves doing it to `Proxy::answer`.
 
+use std::rc::Rc;
+
 use http::request::Parts;
 use http::{Method, Request};
 use hyper::body::Incoming;
 
 use super::after::Deed;
 use super::caller::Caller;
-use super::create::Creation;
+use super::create::{self, Creation};
 use super::peer::Peer;
 use super::read::Place;
 use super::update::Write;
@@ -51,10 +53,12 @@ impl Proxy {
         exchange.asks_for(target.path());
         match route {
             Route::Create(at) => {
-                self.creation(peer, exchange, Creation::at(at.tenant, Some(at.provider)), target, given)
+                let subject = create::subject(at.tenant, Some(at.provider), self.policy.clone());
+                self.creation(peer, exchange, (at.tenant.into(), subject), target, given)
             }
             Route::CreateShort { tenant } if self.options.short_form => {
-                self.creation(peer, exchange, Creation::at(tenant, None), target, given)
+                let subject = create::subject(tenant, None, self.policy.clone());
+                self.creation(peer, exchange, (tenant.into(), subject), target, given)
             }
             Route::Update(member) => self.write(exchange, Write::to(member, false), target, given),
             Route::ExtraInfoWrite(member) => self.write(exchange, Write::to(member, true), target, given),
@@ -72,14 +76,14 @@ impl Proxy {
         &self,
         peer: &Peer,
         exchange: &mut Exchange,
-        creation: Creation,
+        (tenant, subject): (Box<str>, Rc<Subject>),
         target: Target,
         given: Given,
     ) -> Task {
         // Now, as its client may have closed its side together with the last byte.
         peer.stay.owe();
-        let case = Case::of(exchange, &given, target, creation.subject(self.policy.clone()));
-        Task::Create(Box::new(given), Box::new((creation, case)))
+        let case = Case::of(exchange, &given, target, subject);
+        Task::Create(Box::new(Creation { parts: given.parts, case, tenant }), given.body)
     }
 
     fn write(&self, exchange: &mut Exchange, write: Write, target: Target, given: Given) -> Task {
@@ -118,7 +122,7 @@ pub(super) enum Task {
     Pass(Caller, Box<Outgoing<RequestBody>>),
     Refuse(Refusal, RequestId),
     Tend(Box<Given>, Box<(Care, Target)>),
-    Create(Box<Given>, Box<(Creation, Case)>),
+    Create(Box<Creation>, Incoming),
     Write(Box<Given>, Box<(Write, Case)>),
 }
 
@@ -146,12 +150,12 @@ pub(super) enum Care {
 pub(super) struct Case {
     pub(super) target: Target,
     pub(super) request_id: RequestId,
-    pub(super) subject: Subject,
+    pub(super) subject: Rc<Subject>,
 }
 
 impl Case {
     /// From here on there will be an audit line.
-    fn of(exchange: &mut Exchange, given: &Given, target: Target, subject: Subject) -> Self {
+    fn of(exchange: &mut Exchange, given: &Given, target: Target, subject: Rc<Subject>) -> Self {
         let request_id = request_id::fresh();
         exchange.judge(request_id, given.parts.method.as_str(), Some(subject.clone()));
         Self { target, request_id, subject }

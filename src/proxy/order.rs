@@ -41,7 +41,7 @@ pub(super) struct Order {
     pub(super) exchange: Box<Exchange>,
     /// As it stands in the path.
     pub(super) tenant: Box<str>,
-    pub(super) subject: Subject,
+    pub(super) subject: Rc<Subject>,
     pub(super) request_id: RequestId,
     /// Kept to its end, whether its client is there or not.
     pub(super) _seat: Seat,
@@ -110,7 +110,7 @@ impl Order {
                 Ok(Provider::Found(provider)) => {
                     self.exchange.takes_back();
                     head.uri = creation_of(&self.proxy, &self.tenant, &provider);
-                    self.subject.provider = Some(provider.clone());
+                    Rc::make_mut(&mut self.subject).provider = Some(provider.clone());
                     self.exchange.names_provider(provider);
                 }
                 Ok(Provider::Answer(answer)) => return Err(End::Answer(answer)),

@@ -1,7 +1,8 @@
 //! What is carried out once it was begun: a client that hangs up strands nothing.
 
+use std::cell::Cell;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -13,20 +14,38 @@ use super::{AnswerBody, Proxy, respond};
 use crate::drain;
 use crate::karbor::request_id::RequestId;
 
-/// Does `work`, and goes on with it in a task of its own when it is dropped: the shutdown waits for that. In a box,
-/// because it is moved then.
+/// Whether work was begun that is owed. Clones are one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Begun(Rc<Cell<bool>>);
+
+impl Begun {
+    /// From here on it is owed.
+    pub(super) fn set(&self) {
+        self.0.set(true);
+    }
+}
+
+/// Does `work`, and, once it was begun, goes on with it in a task of its own when it is dropped: the shutdown waits for
+/// that. In a box, because it is moved then.
 pub(super) struct Owed<W: Future<Output = Response<AnswerBody>> + 'static> {
     /// None once it is done.
     work: Option<Pin<Box<W>>>,
     proxy: Rc<Proxy>,
     peer: Rc<Peer>,
     request_id: RequestId,
+    begun: Begun,
 }
 
 impl<W: Future<Output = Response<AnswerBody>> + 'static> Owed<W> {
-    pub(super) fn new(proxy: Rc<Proxy>, peer: Rc<Peer>, request_id: RequestId, work: W) -> Self {
+    pub(super) fn new(
+        proxy: Rc<Proxy>,
+        peer: Rc<Peer>,
+        request_id: RequestId,
+        begun: Begun,
+        work: W,
+    ) -> Self {
         peer.stay.owe();
-        Self { work: Some(Box::pin(work)), proxy, peer, request_id }
+        Self { work: Some(Box::pin(work)), proxy, peer, request_id, begun }
     }
 }
 
@@ -41,6 +60,7 @@ impl<W: Future<Output = Response<AnswerBody>> + 'static> Future for Owed<W> {
         let mut answer = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(answer)) => answer,
+            Err(panic) if !this.begun.0.get() => resume_unwind(panic),
             Err(_panic) => respond::ended_badly(this.request_id),
         };
         this.work = None;
@@ -53,7 +73,7 @@ impl<W: Future<Output = Response<AnswerBody>> + 'static> Future for Owed<W> {
 
 impl<W: Future<Output = Response<AnswerBody>> + 'static> Drop for Owed<W> {
     fn drop(&mut self) {
-        let Some(work) = self.work.take() else { return };
+        let Some(work) = self.work.take().filter(|_| self.begun.0.get()) else { return };
         // Until its end it counts as the client's connection.
         let peer = self.peer.clone();
         drain::spawn_awaited(self.proxy.drain.watcher(), |watcher| async move {

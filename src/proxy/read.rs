@@ -4,6 +4,8 @@
 //! project, as Karbor answers it, is the one the map was kept for. What cannot be filled passes as it came.
 //! Leaves filtered lists to `search`, the rewriting to `karbor::answer`.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use http::header::HeaderMap;
 use http::request::Parts;
@@ -50,9 +52,9 @@ impl Place {
         Self { checkpoint, ..Self::of(Collection { tenant, provider }) }
     }
 
-    pub(super) fn subject(&self, proxy: &Proxy) -> Subject {
+    pub(super) fn subject(&self, proxy: &Proxy) -> Rc<Subject> {
         let policy = proxy.policy.clone();
-        Subject { tenant: self.tenant.clone(), provider: Some(self.provider.clone()), policy }
+        Rc::new(Subject { tenant: self.tenant.clone(), provider: Some(self.provider.clone()), policy })
     }
 }
 

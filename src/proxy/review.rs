@@ -78,9 +78,10 @@ pub(super) async fn read(
 ) -> Result<Read, Stop> {
     let limit = subject.policy.rules_of(subject.tenant.as_str()).limits.body_bytes;
     let declared = http_body::Body::size_hint(&body).exact();
+    // What puts off is rarer, and large: in boxes.
     if proxy.budget.is_crowded() {
         // Before it takes memory. It is read away, so that trying again needs no other connection.
-        return Err(put_off(Refusal::NoRoom, exchange, body, limit).await);
+        return Err(Box::pin(put_off(Refusal::NoRoom, exchange, body, limit)).await);
     }
     let mut share = proxy.budget.share();
     let begun = Instant::now();
@@ -91,7 +92,7 @@ pub(super) async fn read(
     if let Collected::NoRoom(read, rest) = collected {
         let left = limit.saturating_sub(read.len() as u64);
         drop((read, share));
-        return Err(put_off(Refusal::BodyBudget, exchange, rest, left).await);
+        return Err(Box::pin(put_off(Refusal::BodyBudget, exchange, rest, left)).await);
     }
     if matches!(collected, Collected::TooLarge(..)) {
         let breach = Breach::of(Rule::BodyTooLarge).measured(declared).allowed(Some(limit));

@@ -42,8 +42,8 @@ impl Write {
         }
     }
 
-    pub(super) fn subject(&self, policy: Arc<Policy>) -> Subject {
-        Subject { tenant: self.tenant.clone(), provider: Some(self.provider.clone()), policy }
+    pub(super) fn subject(&self, policy: Arc<Policy>) -> Rc<Subject> {
+        Rc::new(Subject { tenant: self.tenant.clone(), provider: Some(self.provider.clone()), policy })
     }
 }
 

@@ -100,7 +100,7 @@ enum Course {
 struct Judged {
     request_id: RequestId,
     method: Box<str>,
-    subject: Option<Subject>,
+    subject: Option<Rc<Subject>>,
     checkpoint: Option<CheckpointId>,
     violations: Violations,
     charge: Option<Charge>,
@@ -175,7 +175,7 @@ impl Exchange {
     }
 
     /// From here on there will be an audit line. Without a subject for what is refused before it is routed.
-    pub fn judge(&mut self, request_id: RequestId, method: &str, subject: Option<Subject>) {
+    pub fn judge(&mut self, request_id: RequestId, method: &str, subject: Option<Rc<Subject>>) {
         self.judged = Some(Box::new(Judged {
             request_id,
             method: method.into(),
@@ -198,7 +198,7 @@ impl Exchange {
     }
 
     /// There will be an audit line for what stood in Karbor's answer; nothing if [`Exchange::judge`] was called.
-    pub fn looks_at(&mut self, request_id: RequestId, method: &str, subject: Subject) {
+    pub fn looks_at(&mut self, request_id: RequestId, method: &str, subject: Rc<Subject>) {
         if self.judged.is_none() {
             self.judge(request_id, method, Some(subject));
             if let Some(judged) = &mut self.judged {
@@ -270,7 +270,7 @@ impl Exchange {
     /// The provider is known: from the plan.
     pub fn names_provider(&mut self, provider: ProviderId) {
         if let Some(subject) = self.judged.as_mut().and_then(|judged| judged.subject.as_mut()) {
-            subject.provider = Some(provider);
+            Rc::make_mut(subject).provider = Some(provider);
         }
     }
 
