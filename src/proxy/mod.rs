@@ -64,7 +64,7 @@ use crate::ledger::Ledger;
 use crate::policy::Policy;
 use crate::telemetry::exchange::{Desk, Exchange};
 use crate::telemetry::log::Throttle;
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, give_way};
 
 /// A range of addresses: an address and how many of its leading bits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,6 +237,8 @@ impl Proxy {
                 Box::pin(update::update(self, exchange, peer, given.parts, given.body, write, case)).await
             }
         };
+        // What costs time is done: the answers of many are sent one right after the other.
+        give_way().await;
         if is_head && let Some(bytes) = answer.body_mut().leave_out() {
             answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
         }

@@ -30,7 +30,7 @@ where
     let mut sends = true;
     // Why it does not any more, where that was too early: what was answered before is still to be had.
     let mut cause = None;
-    let head = poll_fn(|cx| {
+    poll_fn(|cx| {
         if sends {
             match outgoing.poll_send(line, cx) {
                 Poll::Ready(Ok(())) => sends = false,
@@ -43,14 +43,14 @@ where
         }
         poll_head(line, &mut reader, cx).map_err(|error| cause.take().unwrap_or(error))
     })
-    .await?;
-    give_way().await;
-    Ok((head, reader))
+    .await
+    .map(|head| (head, reader))
 }
 
-/// Lets every other task that is ready go first. So what has come for all of them is read before anything is sent for
-/// one: Karbor and clients are woken once for many messages, and not for each, which costs more than to wait here.
-async fn give_way() {
+/// Lets every other task that is ready go first, right before something is sent. So what has come for all of them is
+/// read and judged before anything is sent for one: Karbor and clients are woken once for many messages, and not for
+/// each, which costs more than to wait here.
+pub async fn give_way() {
     let mut has_waited = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut has_waited, true) {

@@ -39,6 +39,7 @@ use tokio::time::Instant;
 
 pub use ask::{Patience, ask};
 pub use body::KarborBody;
+pub use converse::give_way;
 pub use failure::{Broken, Failure};
 pub use options::{EjectionRules, Endpoint, Places, ProbeOptions, UpstreamOptions};
 pub use outgoing::{Head, Outgoing};
