@@ -2,7 +2,7 @@
 //!
 //! Leaves reading to `karbor::request`, stances and the cap to `tally`.
 
-use super::key::{Flaw, Key};
+use super::key::{Flaw, Key, is_name};
 use super::message::quoted_list;
 use super::tally::Tally;
 use super::verdict::{Charge, Rule, Verdict, Violation};
@@ -47,17 +47,20 @@ pub(super) fn update(spec: &PolicySpec, rules: &TenantRules, body: &[u8]) -> Ver
     review.tally.conclude(Charge::default())
 }
 
-struct Review<'p> {
+struct Review<'p, 'k> {
     spec: &'p PolicySpec,
     rules: &'p TenantRules,
     tally: Tally<'p>,
     charge: Charge,
+    /// What the last key began with, up to its name, if it was one of an application that may be written. Most keys
+    /// of a map are of the same one.
+    namespace: Option<&'k str>,
 }
 
-impl<'p> Review<'p> {
+impl<'p, 'k> Review<'p, 'k> {
     fn new(spec: &'p PolicySpec, rules: &'p TenantRules) -> Self {
         let tally = Tally::new(&rules.stances, spec.violations_reported);
-        Self { spec, rules, tally, charge: Charge::default() }
+        Self { spec, rules, tally, charge: Charge::default(), namespace: None }
     }
 
     /// Rules 3 to 7, and 16.
@@ -87,16 +90,20 @@ impl<'p> Review<'p> {
     }
 
     /// Rules 8 to 13, and the sums for 14 and 15.
-    fn judge_entry(&mut self, key: &str, value: Option<&str>) {
+    fn judge_entry(&mut self, key: &'k str, value: Option<&str>) {
         let (key_bytes, value_bytes) = (key.len() as u64, value.map_or(0, |value| value.len() as u64));
         self.charge.entries += 1;
         self.charge.bytes += key_bytes + value_bytes;
         if let Some(index) = self.spec.bridged_keys.iter().position(|bridged| **bridged == *key) {
             self.charge.bridged.push(index);
-        } else {
+        } else if !self.has_namespace_of_last(key) {
             match Key::of(key) {
                 Key::Karbor(_) => self.judge_karbor_key(key, value),
-                Key::Application { application, .. } => self.judge_application(key, application),
+                Key::Application { application, name } => {
+                    if self.judge_application(key, application) {
+                        self.namespace = key.strip_suffix(name);
+                    }
+                }
                 Key::Malformed(flaw) => {
                     let known = self.spec.karbor_keys.iter().map(|(known, _)| &**known);
                     self.tally
@@ -117,6 +124,12 @@ impl<'p> Review<'p> {
         }
     }
 
+    /// Whether the last key's judgement is this one's too. The application ends at the first `--`: what follows the
+    /// same beginning is the name.
+    fn has_namespace_of_last(&self, key: &str) -> bool {
+        self.namespace.and_then(|namespace| key.strip_prefix(namespace)).is_some_and(is_name)
+    }
+
     /// Rules 9 and 10.
     fn judge_karbor_key(&mut self, key: &str, value: Option<&str>) {
         let Some((_, values)) = self.spec.karbor_keys.iter().find(|(known, _)| **known == *key) else {
@@ -134,10 +147,11 @@ impl<'p> Review<'p> {
         }
     }
 
-    /// Rule 11.
-    fn judge_application(&mut self, key: &str, application: &str) {
+    /// Rule 11. Whether the application may be written.
+    fn judge_application(&mut self, key: &str, application: &str) -> bool {
         let applications = &self.rules.applications;
-        if !applications.admit(application) {
+        let is_admitted = applications.admit(application);
+        if !is_admitted {
             self.tally.note(Rule::ApplicationNotAllowed, |breach| {
                 let allowed = quoted_list(applications.patterns());
                 let hint = if allowed.is_empty() {
@@ -148,6 +162,7 @@ impl<'p> Review<'p> {
                 breach.key(key).hint(&hint)
             });
         }
+        is_admitted
     }
 
     /// Rules 14 and 15.

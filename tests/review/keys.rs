@@ -30,6 +30,23 @@ fn denies_malformed_keys() {
 }
 
 #[test]
+fn a_key_is_judged_by_itself_whatever_came_before_it() {
+    let malformed = ["x-a--", "x-a--b ", "x-a-", "x-a-b", "x-a", "x-A--b", "x-a--é", "x-a.--b", "-a--b"];
+    for key in malformed {
+        let map = format!(r#"{{"x-a--a":"","x-a--c":"","{key}":"v","x-a--d":""}}"#);
+        shipped(&map, &["deny", &format!("malformed-key {key}")]);
+    }
+    shipped(
+        r#"{"x-a--a":"","x-a--a--b":"","x-a---b":"","x-a--b":"","x-ab--a":"","karbor-trigger-id":""}"#,
+        &["admit"],
+    );
+    let applications = Applications::of(["a", "b*"]);
+    let some = policy(TenantRules { applications, ..rules() });
+    let denied = ["deny", "application-not-allowed x-c--a", "application-not-allowed x-c--b"];
+    check(&some, r#"{"x-a--a":"","x-c--a":"","x-a--b":"","x-c--b":"","x-a--c":"","x-bc--a":""}"#, &denied);
+}
+
+#[test]
 fn denies_a_trailing_newline_that_karbor_lets_pass() {
     shipped(r#"{"karbor-trigger-id\n":"v"}"#, &["deny", "malformed-key karbor-trigger-id\n"]);
     shipped(r#"{"x-a--b\u000a":"v"}"#, &["deny", "malformed-key x-a--b\n"]);

@@ -80,9 +80,14 @@ impl<'b> Scanner<'b> {
 
     /// A string, borrowed unless it is written with escapes.
     pub(super) fn string(&mut self) -> Read<Cow<'b, str>> {
+        self.string_up_to(|rest| memchr::memchr2(b'"', b'\\', rest))
+    }
+
+    /// A string, where `find` says where the first quote or backslash stands.
+    fn string_up_to(&mut self, find: impl FnOnce(&[u8]) -> Option<usize>) -> Read<Cow<'b, str>> {
         self.take(b'"')?;
         let start = self.at;
-        let end = start + memchr::memchr2(b'"', b'\\', self.rest()).ok_or(Broken)?;
+        let end = start + find(self.rest()).ok_or(Broken)?;
         if self.text.as_bytes()[end] == b'\\' {
             return self.escaped(start - 1, end).map(Cow::Owned);
         }
@@ -193,7 +198,7 @@ impl<'b> Scanner<'b> {
 
     /// A key and its colon.
     pub(super) fn key(&mut self) -> Read<Cow<'b, str>> {
-        let key = self.string()?;
+        let key = self.string_up_to(soon)?;
         self.take(b':')?;
         Ok(key)
     }
@@ -212,6 +217,31 @@ impl<'b> Scanner<'b> {
         }
         self.key().map(Some)
     }
+}
+
+/// Where the first quote or backslash stands, which is soon: a library's search prepares itself for long ways.
+fn soon(text: &[u8]) -> Option<usize> {
+    /// The most bytes that are looked at so.
+    const SOON: usize = 32;
+    let (words, _) = text[..text.len().min(SOON)].as_chunks();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ every(b'"')) | zeros(word ^ every(b'\\'));
+        if found != 0 {
+            return Some(8 * at + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let looked_at = 8 * words.len();
+    memchr::memchr2(b'"', b'\\', &text[looked_at..]).map(|at| looked_at + at)
+}
+
+/// A bit in the lowest byte that is zero; those above may have one, too.
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(every(1)) & !word & every(0x80)
+}
+
+const fn every(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
 }
 
 /// Whether there is no control character. Ends at none early, so that many bytes are looked at at once.

@@ -34,6 +34,22 @@ fn check(body: &[u8]) {
 }
 
 #[test]
+fn finds_the_end_of_a_key_wherever_it_stands() {
+    // Some differ from what is looked for in one bit, or by one.
+    for fill in [b'a', b'#', b'!', b']', b'[', 0xa2, 0xdc, 0] {
+        for (end, next) in [(b'"', b'\\'), (b'\\', b'"'), (b'"', b'#'), (b'\\', b']')] {
+            for at in 0..50 {
+                let mut text = vec![fill; 50];
+                text[at] = end;
+                text[at + 1..].fill(next);
+                assert_eq!(soon(&text), Some(at), "{text:?}");
+                assert_eq!(soon(&text[..at]), None, "{text:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn reads_what_the_library_reads() {
     for sample in SAMPLES {
         check(sample.as_bytes());
