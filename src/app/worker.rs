@@ -43,7 +43,7 @@ pub(super) struct Shared {
 /// When all is over; that the worker lives; what it is waited for with.
 pub(super) type Stage = (watch::Receiver<bool>, mpsc::Sender<()>, ReadinessGuard);
 
-/// How many times tasks go on before a worker looks at its sockets again. A request gives way twice (`upstream`), so
+/// How many times tasks go on before a worker looks at its sockets again. A request gives way before it is sent, and its answer (`upstream`, `proxy`), so
 /// this holds those of some eighty sockets that have become ready at once.
 const POLLS_BETWEEN_LOOKS: u32 = 256;
 

@@ -187,8 +187,9 @@ impl Export {
     /// Sends the batch, and again after a pause where that may help; once more at most after the order to end.
     async fn deliver(&mut self, end: &mut End) {
         for pause in PAUSES {
+            let is_last = end.is_given();
             match self.post().await {
-                Outcome::Failed(why) if !end.is_given() => self.complain(&why),
+                Outcome::Failed(why) if !is_last => self.complain(&why),
                 outcome => return self.settle(outcome),
             }
             end.pause(pause).await;
@@ -278,7 +279,7 @@ mod tests {
 
     use http::uri::PathAndQuery;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::task::yield_now;
 
     use super::*;
@@ -309,8 +310,18 @@ mod tests {
         Export { options, tls: None, spans, batch: Vec::new(), counters, complained: None }
     }
 
-    #[tokio::test]
-    async fn what_is_on_its_way_at_the_end_is_sent_once() {
+    /// The next request that the collector gets, whole.
+    async fn request(collector: &TcpListener) -> TcpStream {
+        let (mut stream, _) = collector.accept().await.unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"}") {
+            assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0);
+        }
+        stream
+    }
+
+    /// The order to end comes while a span is on its way. The collector answers that with each of these in turn.
+    async fn end_on_the_way(answers: &[&str]) {
         let metrics = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
         let hub = MetricsHub::new(&metrics, &BuildInfo::CURRENT).unwrap();
         let collector = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -319,20 +330,31 @@ mod tests {
         let export = export(collector.local_addr().unwrap(), spans, hub.span_counters());
         queue.try_send(span()).unwrap();
         let course = async {
-            let (mut first, _) = collector.accept().await.unwrap();
-            let mut seen = Vec::new();
-            while !seen.ends_with(b"}") {
-                first.read_buf(&mut seen).await.unwrap();
+            for (at, answer) in answers.iter().enumerate() {
+                let mut stream = request(&collector).await;
+                if at == 0 {
+                    end.send_replace(Some(Instant::now() + PATIENCE.in_all));
+                }
+                for _ in 0..64 {
+                    yield_now().await;
+                }
+                stream.write_all(answer.as_bytes()).await.unwrap();
             }
-            end.send_replace(Some(Instant::now() + PATIENCE.in_all));
-            for _ in 0..64 {
-                yield_now().await;
-            }
-            first.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
         };
         tokio::join!(export.live(ordered), course);
         let text = hub.encode();
         assert!(text.contains("karbor_admission_spans_total 1\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_is_on_its_way_at_the_end_is_sent_once() {
+        end_on_the_way(&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"]).await;
+    }
+
+    #[tokio::test]
+    async fn what_the_collector_could_not_take_then_is_sent_once_more() {
+        let busy = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+        end_on_the_way(&[busy, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"]).await;
     }
 
     #[test]

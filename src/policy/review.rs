@@ -52,15 +52,15 @@ struct Review<'p, 'k> {
     rules: &'p TenantRules,
     tally: Tally<'p>,
     charge: Charge,
-    /// What the last key began with, up to its name, if it was one of an application that may be written. Most keys
-    /// of a map are of the same one.
-    namespace: Option<&'k str>,
+    /// What the last key of an application that may be written began with, up to its name. Most keys of a map are of
+    /// the same one.
+    admitted: Option<&'k str>,
 }
 
 impl<'p, 'k> Review<'p, 'k> {
     fn new(spec: &'p PolicySpec, rules: &'p TenantRules) -> Self {
         let tally = Tally::new(&rules.stances, spec.violations_reported);
-        Self { spec, rules, tally, charge: Charge::default(), namespace: None }
+        Self { spec, rules, tally, charge: Charge::default(), admitted: None }
     }
 
     /// Rules 3 to 7, and 16.
@@ -96,12 +96,12 @@ impl<'p, 'k> Review<'p, 'k> {
         self.charge.bytes += key_bytes + value_bytes;
         if let Some(index) = self.spec.bridged_keys.iter().position(|bridged| **bridged == *key) {
             self.charge.bridged.push(index);
-        } else if !self.has_namespace_of_last(key) {
+        } else if !self.is_of_admitted(key) {
             match Key::of(key) {
                 Key::Karbor(_) => self.judge_karbor_key(key, value),
                 Key::Application { application, name } => {
                     if self.judge_application(key, application) {
-                        self.namespace = key.strip_suffix(name);
+                        self.admitted = key.strip_suffix(name);
                     }
                 }
                 Key::Malformed(flaw) => {
@@ -124,10 +124,10 @@ impl<'p, 'k> Review<'p, 'k> {
         }
     }
 
-    /// Whether the last key's judgement is this one's too. The application ends at the first `--`: what follows the
-    /// same beginning is the name.
-    fn has_namespace_of_last(&self, key: &str) -> bool {
-        self.namespace.and_then(|namespace| key.strip_prefix(namespace)).is_some_and(is_name)
+    /// Whether it is of the application that was admitted last. It ends at the first `--`: what follows the same
+    /// beginning is the name.
+    fn is_of_admitted(&self, key: &str) -> bool {
+        self.admitted.and_then(|namespace| key.strip_prefix(namespace)).is_some_and(is_name)
     }
 
     /// Rules 9 and 10.

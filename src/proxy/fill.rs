@@ -2,9 +2,8 @@
 //!
 //! Leaves the rewriting to `karbor::answer`.
 
-use std::rc::Rc;
-
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use bytes::Bytes;
 use http::HeaderMap;

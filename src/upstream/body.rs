@@ -1,4 +1,4 @@
-//! The body of Karbor's answer, read as it is asked for.
+//! The body of Karbor's answer: what came with its head, or read as it is asked for.
 //!
 //! Its end gives the connection back, to be used again if nothing speaks against it. Trailers are read over.
 
@@ -22,7 +22,7 @@ pub struct KarborBody(Content);
 
 #[derive(Debug)]
 enum Content {
-    /// All of it came with the head. None once it was taken.
+    /// All of it came with the head. None of an empty one, and once it was taken.
     Whole(Option<Bytes>),
     Coming(Box<Coming>),
 }
@@ -56,7 +56,7 @@ impl KarborBody {
         }
     }
 
-    /// All of it, where that is there.
+    /// All of it, where that came with the head. Of a body that nothing was read of.
     pub fn take_whole(&mut self) -> Option<Bytes> {
         match &mut self.0 {
             Content::Whole(bytes) => Some(bytes.take().unwrap_or_default()),

@@ -55,7 +55,7 @@ use pool::{Lease, Pool};
 use queue::Queue;
 use roster::Roster;
 
-/// Karbor's answer, its body still under way.
+/// Karbor's answer, its body often still under way.
 #[derive(Debug)]
 pub struct Answer {
     response: Response<KarborBody>,

@@ -268,6 +268,48 @@ fn a_connection_counts_for_as_long_as_a_request_is_sent_on_it() {
     });
 }
 
+/// A Karbor that answers each request with these bytes.
+async fn saying(answer: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drain::spawn_cut(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            drain::spawn_cut(async move {
+                let mut room = [0; 4096];
+                while let Ok(1..) = stream.read(&mut room).await {
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn an_answer_that_came_whole_holds_nothing() {
+    for (answer, expected, connections) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none", "one", "1"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", "1"),
+        ("HTTP/1.1 204 No Content\r\n\r\n", "", "1"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\none", "one", "2"),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\none", "one", "2"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nones", "one", "2"),
+        ("HTTP/1.1 204 No Content\r\n\r\nx", "", "2"),
+    ] {
+        run(async {
+            let hub = hub();
+            let upstream = upstream(&hub, &[saying(answer).await]);
+            let first = begin(&upstream).await.unwrap();
+            assert_eq!(upstream.states()[0].addresses[0].requests, 0, "{answer}");
+            let second = begin(&upstream).await.unwrap();
+            assert_eq!(opened(&hub), connections, "{answer}");
+            for answered in [first, second] {
+                assert_eq!(end(answered).await.unwrap(), expected, "{answer}");
+            }
+        });
+    }
+}
+
 /// A part of a read holds all of the memory that was read into.
 #[test]
 fn crumbs_of_an_answer_hold_no_more_than_themselves() {
