@@ -42,11 +42,11 @@ pub(super) async fn collect_answer(
     most: Duration,
     budget: &Budget,
 ) -> Result<Bytes, Failure> {
-    let mut share = budget.answer_share();
     if let Some(bytes) = incoming.take_whole() {
         // No more than was read with a head, which every connection may hold.
         return Ok(bytes);
     }
+    let mut share = budget.answer_share();
     // Rarer, and large: in a box.
     match Box::pin(collect(incoming, ANSWER_BYTES, most, &mut share)).await.map_err(failure)? {
         Collected::Whole(bytes) => Ok(share.attach(bytes)),
