@@ -223,22 +223,25 @@ impl Proxy {
 
     async fn answer(self: Rc<Self>, peer: Rc<Peer>, opened: Opened) -> Response<AnswerBody> {
         let Opened { exchange, is_head, breaks_on_retry_after, task } = opened;
+        let is_waited_for = task.waits();
         let mut answer = match task {
-            Task::Pass(caller, request) => in_turn(forward::pass(&self, exchange, caller, request)).await,
+            Task::Pass(caller, request) => forward::pass(&self, exchange, caller, request).await,
             Task::Refuse(refusal, request_id) => respond::refusal(exchange, refusal, request_id),
             // Rarer, and larger: in boxes.
             Task::Tend(given, work) => {
                 let (care, target) = *work;
                 Box::pin(self.tend(exchange, peer, given.parts, given.body, (care, target))).await
             }
-            Task::Create(creation, body) => {
-                in_turn(create::create(self, exchange, peer, creation, body)).await
-            }
+            Task::Create(creation, body) => create::create(self, exchange, peer, creation, body).await,
             Task::Write(given, work) => {
                 let (write, case) = *work;
                 Box::pin(update::update(self, exchange, peer, given.parts, given.body, write, case)).await
             }
         };
+        if is_waited_for {
+            // What costs time is done: the answers of many are sent one right after the other.
+            give_way().await;
+        }
         if is_head && let Some(bytes) = answer.body_mut().leave_out() {
             answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
         }
@@ -259,13 +262,11 @@ impl Proxy {
     ) -> Response<AnswerBody> {
         match care {
             Care::Read(place) => match self.budget.seat() {
-                Some(_seat) => in_turn(read::read(&self, exchange, &peer, parts, target, body, place)).await,
+                Some(_seat) => read::read(&self, exchange, &peer, parts, target, body, place).await,
                 None => read::put_off(&self, exchange, &Caller::of(&parts), &place),
             },
             Care::Search(query, place) => match self.budget.seat() {
-                Some(_seat) => {
-                    in_turn(search::search(&self, exchange, &peer, parts, target, (query, place))).await
-                }
+                Some(_seat) => search::search(&self, exchange, &peer, parts, target, (query, place)).await,
                 None => read::put_off(&self, exchange, &Caller::of(&parts), &place),
             },
             Care::Malformed(error, place) => {
@@ -279,12 +280,4 @@ impl Proxy {
             Care::Limits(tenant) => limits::limits(&self, exchange, &peer, parts, target, &tenant).await,
         }
     }
-}
-
-/// An answer that was waited for, in its turn: what costs time is done, and those of many are sent one right after the
-/// other. One that is there at once is sent at once, as its client may close its side meanwhile.
-async fn in_turn(answered: impl Future<Output = Response<AnswerBody>>) -> Response<AnswerBody> {
-    let answer = answered.await;
-    give_way().await;
-    answer
 }

@@ -126,6 +126,18 @@ pub(super) enum Task {
     Write(Box<Given>, Box<(Write, Case)>),
 }
 
+impl Task {
+    /// Whether something is waited for. An answer that is there at once is sent at once: its client may close its side
+    /// meanwhile.
+    pub(super) fn waits(&self) -> bool {
+        match self {
+            Self::Pass(..) | Self::Create(..) => true,
+            Self::Tend(_, work) => !matches!(work.0, Care::Malformed(..)),
+            Self::Refuse(..) | Self::Write(..) => false,
+        }
+    }
+}
+
 /// A request as it came, its target apart.
 pub(super) struct Given {
     pub(super) parts: Parts,
