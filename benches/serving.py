@@ -97,7 +97,7 @@ class Peer:
         file = self.folder / "settings"
         user = "user root;" if os.geteuid() == 0 else ""
         file.write_text(settings.format(port=self.port, folder=self.folder, user=user, **values))
-        self._command, self._cores = [word.format(file=file, folder=self.folder) for word in command], cores
+        self._command, self._cores = [word.format(file=file, folder=self.folder, port=self.port) for word in command], cores
 
     def __enter__(self):
         with open(self.folder / "log", "wb") as log:
@@ -115,6 +115,10 @@ class Peer:
 
     def __exit__(self, *_):
         end(self._process)
+
+    def code(self):
+        """What it ended with, after the block."""
+        return self._process.returncode
 
     def cpu(self):
         """Seconds that it has had of a core."""

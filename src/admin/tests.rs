@@ -8,12 +8,6 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::telemetry::metrics::{BuildInfo, MetricsOptions};
-
-fn hub() -> MetricsHub {
-    let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
-    MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap()
-}
 
 fn report() -> Report {
     let now = SystemTime::now();
@@ -36,7 +30,7 @@ fn options(token: TokenSource) -> AdminOptions {
 
 fn sources(readiness: &Readiness, token: TokenSource) -> Sources {
     Sources {
-        hub: hub(),
+        hub: MetricsHub::bare(),
         readiness: readiness.clone(),
         config: Arc::new(|| "[server]\nworkers = 1  # default\n".to_owned()),
         report: Arc::new(report),

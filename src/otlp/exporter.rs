@@ -283,7 +283,7 @@ mod tests {
     use tokio::task::yield_now;
 
     use super::*;
-    use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
+    use crate::telemetry::metrics::MetricsHub;
     use crate::wire::{SpanId, TraceId, TraceParent};
 
     fn span() -> Span {
@@ -322,8 +322,7 @@ mod tests {
 
     /// The order to end comes while a span is on its way. The collector answers that with each of these in turn.
     async fn end_on_the_way(answers: &[&str]) {
-        let metrics = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
-        let hub = MetricsHub::new(&metrics, &BuildInfo::CURRENT).unwrap();
+        let hub = MetricsHub::bare();
         let collector = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (queue, spans) = mpsc::channel(8);
         let (end, ordered) = watch::channel(None);

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 
 use super::*;
-use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
+use crate::telemetry::metrics::MetricsHub;
 
 /// A body that is there from the start.
 struct Still;
@@ -52,11 +52,6 @@ fn options(endpoints: &[SocketAddr]) -> UpstreamOptions {
     }
 }
 
-fn hub() -> MetricsHub {
-    let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
-    MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap()
-}
-
 fn upstream(hub: &MetricsHub, endpoints: &[SocketAddr]) -> Upstream {
     Upstream::new(Rc::new(options(endpoints)), Rc::new(hub.worker().unwrap()))
 }
@@ -69,17 +64,22 @@ fn run(test: impl Future<Output = ()>) {
 
 /// A Karbor that answers everything with `name`, in a chunk: so it is under way until it is read. Its connections end
 /// when their peer leaves.
-async fn karbor(name: &'static str) -> SocketAddr {
+async fn karbor(name: &str) -> SocketAddr {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    saying(&format!("{head}{:x}\r\n{name}\r\n0\r\n\r\n", name.len())).await
+}
+
+/// A Karbor that answers each request with these bytes.
+async fn saying(answer: &str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let (address, answer) = (listener.local_addr().unwrap(), Bytes::copy_from_slice(answer.as_bytes()));
     drain::spawn_cut(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = answer.clone();
             drain::spawn_cut(async move {
                 let mut room = [0; 4096];
                 while let Ok(1..) = stream.read(&mut room).await {
-                    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-                    let answer = format!("{head}{:x}\r\n{name}\r\n0\r\n\r\n", name.len());
-                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    stream.write_all(&answer).await.unwrap();
                 }
             });
         }
@@ -121,7 +121,7 @@ fn open(hub: &MetricsHub) -> String {
 fn an_update_changes_where_requests_go() {
     run(async {
         let (one, other) = (karbor("one").await, karbor("other").await);
-        let hub = hub();
+        let hub = MetricsHub::bare();
         let upstream = upstream(&hub, &[one]);
         assert_eq!(ask(&upstream).await.unwrap(), "one");
         let under_way = begin(&upstream).await.unwrap();
@@ -141,7 +141,7 @@ fn an_update_keeps_connections_and_health_of_what_stays() {
     run(async {
         let (one, other) = (karbor("one").await, karbor("other").await);
         let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let hub = hub();
+        let hub = MetricsHub::bare();
         let upstream = upstream(&hub, &[dead, one]);
         assert_eq!(ask(&upstream).await.unwrap(), "one");
         let ejected = |upstream: &Upstream| {
@@ -168,7 +168,7 @@ fn an_update_keeps_connections_and_health_of_what_stays() {
 fn an_update_widens_and_narrows_what_may_be_under_way() {
     run(async {
         let one = karbor("one").await;
-        let upstream = upstream(&hub(), &[one]);
+        let upstream = upstream(&MetricsHub::bare(), &[one]);
         let most = |most| {
             let places = Places { most, queue: 1, patience: Duration::from_millis(50) };
             upstream.update(Rc::new(UpstreamOptions { places, ..options(&[one]) }));
@@ -191,7 +191,7 @@ fn nobody_waits_for_a_place_where_none_is_of_use() {
     run(async {
         let one = karbor("one").await;
         let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let upstream = upstream(&hub(), &[one]);
+        let upstream = upstream(&MetricsHub::bare(), &[one]);
         let under_way = begin(&upstream).await.unwrap();
         upstream.update(Rc::new(options(&[dead])));
         assert!(ask(&upstream).await.is_err(), "it is left alone from now on");
@@ -208,7 +208,8 @@ fn the_state_of_each_endpoint_is_told() {
         let one = karbor("one").await;
         let mut options = options(&[one]);
         options.endpoints.push(Endpoint::Unix("/run/nobody.sock".into()));
-        let upstream: Upstream = Upstream::new(Rc::new(options), Rc::new(hub().worker().unwrap()));
+        let upstream: Upstream =
+            Upstream::new(Rc::new(options), Rc::new(MetricsHub::bare().worker().unwrap()));
         let answer = begin(&upstream).await.unwrap();
         let [http, unix] = upstream.states().try_into().unwrap();
         assert_eq!(http.endpoint, format!("http://{one}"));
@@ -245,7 +246,7 @@ impl Body for Slow {
 fn a_connection_counts_for_as_long_as_a_request_is_sent_on_it() {
     run(async {
         let one = karbor("one").await;
-        let hub = hub();
+        let hub = MetricsHub::bare();
         let upstream = upstream(&hub, &[one]);
         let (end_it, ended) = tokio::sync::oneshot::channel();
         let head = Head {
@@ -268,23 +269,6 @@ fn a_connection_counts_for_as_long_as_a_request_is_sent_on_it() {
     });
 }
 
-/// A Karbor that answers each request with these bytes.
-async fn saying(answer: &'static str) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drain::spawn_cut(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            drain::spawn_cut(async move {
-                let mut room = [0; 4096];
-                while let Ok(1..) = stream.read(&mut room).await {
-                    stream.write_all(answer.as_bytes()).await.unwrap();
-                }
-            });
-        }
-    });
-    address
-}
-
 #[test]
 fn an_answer_that_came_whole_holds_nothing() {
     for (answer, expected, connections) in [
@@ -297,7 +281,7 @@ fn an_answer_that_came_whole_holds_nothing() {
         ("HTTP/1.1 204 No Content\r\n\r\nx", "", "2"),
     ] {
         run(async {
-            let hub = hub();
+            let hub = MetricsHub::bare();
             let upstream = upstream(&hub, &[saying(answer).await]);
             let first = begin(&upstream).await.unwrap();
             assert_eq!(upstream.states()[0].addresses[0].requests, 0, "{answer}");
@@ -322,7 +306,7 @@ fn crumbs_of_an_answer_hold_no_more_than_themselves() {
             let _left = stream.read(&mut [0; 4096]).await;
             std::future::pending::<()>().await;
         });
-        let upstream = upstream(&hub(), &[address]);
+        let upstream = upstream(&MetricsHub::bare(), &[address]);
         let (_, mut body) = begin(&upstream).await.unwrap().into_parts();
         let crumb = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert_eq!(crumb, "crumb");

@@ -13,12 +13,11 @@ use crate::karbor::request_id::RequestId;
 use crate::policy::{Enforcement, Measure, Rule, Violation, Violations};
 use crate::telemetry::audit::{AuditLog, AuditOptions, AuditSink, KeyNames};
 use crate::telemetry::exchange::{Client, Desk, Exchange, Lineage};
-use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
+use crate::telemetry::metrics::MetricsHub;
 use crate::telemetry::spans::Spans;
 
 fn exchange() -> Box<Exchange> {
-    let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
-    let hub = MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap();
+    let hub = MetricsHub::bare();
     let options = AuditOptions { sink: AuditSink::None, key_names: KeyNames::Plain, queue_lines: 1 };
     let (audit, _writer) = AuditLog::open(&options, hub.audit_counters()).unwrap();
     let desk =

@@ -17,7 +17,7 @@ use super::peer::Peer;
 use super::{AddressRange, TrustedPeer};
 use crate::karbor::target::Target;
 use crate::telemetry::exchange::Client;
-use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
+use crate::telemetry::metrics::MetricsHub;
 use crate::wire::Origin;
 
 type Fields<'a> = &'a [(&'a str, &'a str)];
@@ -38,8 +38,7 @@ fn peer(address: &str, trusted: &[&str]) -> Peer {
         "unix" => Origin::Unix,
         address => Origin::from(address.parse::<SocketAddr>().unwrap().ip()),
     };
-    let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
-    let metrics = Rc::new(MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap().worker().unwrap());
+    let metrics = Rc::new(MetricsHub::bare().worker().unwrap());
     Peer::new(Client { origin, secure: false, certificate: None }, Rc::default(), &trusted, metrics)
 }
 

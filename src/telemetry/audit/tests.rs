@@ -16,7 +16,7 @@ use super::*;
 use crate::karbor::TenantId;
 use crate::karbor::request_id::RequestId;
 use crate::policy::{Enforcement, Rule, Violation, Violations};
-use crate::telemetry::metrics::{BuildInfo, MetricsHub, MetricsOptions};
+use crate::telemetry::metrics::MetricsHub;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -42,11 +42,6 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _gone = fs::remove_dir_all(&self.0);
     }
-}
-
-fn hub() -> MetricsHub {
-    let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
-    MetricsHub::new(&options, &BuildInfo::CURRENT).unwrap()
 }
 
 #[track_caller]
@@ -197,7 +192,7 @@ fn a_dry_run_never_reads_denied() {
 #[test]
 fn hashed_keys_can_be_compared_and_not_read() {
     let folder = Folder::new();
-    let hub = hub();
+    let hub = MetricsHub::bare();
     let options = options(AuditSink::File(folder.file()), KeyNames::Hashed);
     let noted = noted(&[Enforcement::Enforce, Enforcement::Enforce]);
     let record = || {
@@ -226,7 +221,7 @@ fn hashed_keys_can_be_compared_and_not_read() {
 #[test]
 fn lines_are_appended_in_order_to_a_private_file() {
     let folder = Folder::new();
-    let hub = hub();
+    let hub = MetricsHub::bare();
     for run in ["a", "b"] {
         let (log, writer) = to_file(&folder.file(), &hub);
         for number in 0..500 {
@@ -248,7 +243,7 @@ fn a_missing_folder_is_said_clearly() {
     let folder = Folder::new();
     let path = folder.0.join("none/audit.jsonl");
     let options = options(AuditSink::File(path), KeyNames::Plain);
-    let Err(error) = AuditLog::open(&options, hub().audit_counters()) else { panic!("opened") };
+    let Err(error) = AuditLog::open(&options, MetricsHub::bare().audit_counters()) else { panic!("opened") };
     assert!(
         error.to_string().starts_with("the folder of the audit file ")
             && error.to_string().ends_with("not exist")
@@ -259,7 +254,7 @@ fn a_missing_folder_is_said_clearly() {
 #[test]
 fn rotation_loses_no_line() {
     let folder = Folder::new();
-    let hub = hub();
+    let hub = MetricsHub::bare();
     let (log, writer) = to_file(&folder.file(), &hub);
     log.record(&line("1"));
     let rotated = folder.0.join("audit.jsonl.1");
@@ -282,7 +277,7 @@ fn rotation_loses_no_line() {
 fn a_file_that_ends_midline_gets_a_line_end_first() {
     let folder = Folder::new();
     fs::write(folder.file(), "{\"torn\":").unwrap();
-    let (log, writer) = to_file(&folder.file(), &hub());
+    let (log, writer) = to_file(&folder.file(), &MetricsHub::bare());
     log.record(&line("1"));
     writer.close(SOON).unwrap();
     let text = fs::read_to_string(folder.file()).unwrap();
@@ -292,7 +287,7 @@ fn a_file_that_ends_midline_gets_a_line_end_first() {
 
 #[test]
 fn without_a_sink_nothing_is_counted() {
-    let hub = hub();
+    let hub = MetricsHub::bare();
     let (log, writer) =
         AuditLog::open(&options(AuditSink::None, KeyNames::Plain), hub.audit_counters()).unwrap();
     assert!(!log.wants(AuditVerdict::Admitted) && log.wants(AuditVerdict::Denied));
@@ -342,7 +337,7 @@ fn scripted(queue_lines: usize, hub: &MetricsHub) -> (AuditLog, AuditWriter, Scr
 
 #[test]
 fn lines_beyond_the_queue_are_dropped_and_counted() {
-    let hub = hub();
+    let hub = MetricsHub::bare();
     let (log, writer, script) = scripted(4, &hub);
     log.record(&line("first"));
     script.begun.recv_timeout(SOON).unwrap();
@@ -359,7 +354,7 @@ fn lines_beyond_the_queue_are_dropped_and_counted() {
 
 #[test]
 fn a_torn_line_spoils_no_other() {
-    let hub = hub();
+    let hub = MetricsHub::bare();
     let (log, writer, script) = scripted(4, &hub);
     for (id, takes) in
         [("lost", &[10, 0][..]), ("lost too", &[0][..]), ("kept", &[usize::MAX, usize::MAX][..])]
@@ -381,7 +376,7 @@ fn a_torn_line_spoils_no_other() {
 
 #[test]
 fn closing_does_not_wait_for_a_stuck_stream() {
-    let hub = hub();
+    let hub = MetricsHub::bare();
     let (log, writer, script) = scripted(4, &hub);
     log.record(&line("stuck"));
     script.begun.recv_timeout(SOON).unwrap();

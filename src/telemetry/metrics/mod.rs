@@ -172,6 +172,13 @@ impl MetricsHub {
         })))
     }
 
+    /// Those of a test: no tenant has a label value of its own.
+    #[cfg(test)]
+    pub(crate) fn bare() -> Self {
+        let options = MetricsOptions { named_tenants: Vec::new(), further_tenants: 0 };
+        Self::new(&options, &BuildInfo::CURRENT).unwrap()
+    }
+
     /// The metrics of one more worker.
     pub fn worker(&self) -> Result<WorkerMetrics, MetricsError> {
         let registry = Registry::new();
